@@ -1,0 +1,3 @@
+"""agenx: outbound calling campaigns from the command line."""
+
+__version__ = "0.1.0"

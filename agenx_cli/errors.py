@@ -52,9 +52,7 @@ class IntakeError(AgenxError):
 
     exit_code = 2
 
-    def __init__(
-        self, message: str, *, file: str, line: int | None = None, fix: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, file: str, line: int | None = None, fix: str | None = None) -> None:
         place = file if line is None else f"{file}, line {line}"
         super().__init__(f"{place}: {message}", fix=fix)
         self.file = file

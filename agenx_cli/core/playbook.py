@@ -5,7 +5,13 @@ from datetime import time
 from typing import Literal
 
 ToolName = Literal[
-    "check_availability", "book_meeting", "cancel_meeting", "schedule_callback", "opt_out", "record_answer", "end_call"
+    "check_availability",
+    "book_meeting",
+    "cancel_meeting",
+    "schedule_callback",
+    "opt_out",
+    "record_answer",
+    "end_call",
 ]
 
 

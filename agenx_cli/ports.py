@@ -25,7 +25,7 @@ class Clock(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------------------------------------- the carrier
+# --- the carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Carrier(Protocol):
         ...
 
 
-# ------------------------------------------------------------------------------------------------------- the voice model
+# --- the voice model
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class VoiceModel(Protocol):
         ...
 
 
-# ------------------------------------------------------------------------------------------------------------- the rest
+# --- the rest
 
 
 @dataclass(frozen=True, slots=True)

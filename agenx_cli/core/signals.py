@@ -13,7 +13,7 @@ from typing import Any, Literal
 ReplyStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 Speaker = Literal["assistant", "callee"]
 
-# ---------------------------------------------------------------------------------------------- from the callee's side
+# --- from the callee's side
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class AnsweredBy:
     kind: Literal["human", "machine", "fax", "unknown"]
 
 
-# -------------------------------------------------------------------------------------------------- from the voice model
+# --- from the voice model
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class ModelLost:
     reason: str
 
 
-# ------------------------------------------------------------------------------------------------------- from our shells
+# --- from our shells
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ Event = (
     | Tick
 )
 
-# ------------------------------------------------------------------------------------------------ commands: to the callee
+# --- commands: to the callee
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,7 @@ class LeaveStream:
     reason: str
 
 
-# ------------------------------------------------------------------------------------------------- commands: to the model
+# --- commands: to the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +310,7 @@ class AnswerTool:
     output: str
 
 
-# ------------------------------------------------------------------------------------------------ commands: to our shells
+# --- commands: to our shells
 
 
 @dataclass(frozen=True, slots=True)

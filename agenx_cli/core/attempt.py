@@ -24,9 +24,63 @@ Statuses of the carrier are ranked as they can follow each other; among contradi
 proves most wins (``completed`` means somebody or something picked up).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import Any
+
+from agenx_cli.core.reports import (
+    Accepted,
+    AnsweredBy,
+    CallbackAgreed,
+    CallEvent,
+    CarrierProgress,
+    CarrierStatus,
+    ConversationEnded,
+    HungUpByUs,
+    Interrupted,
+    Lost,
+    MachineVerdict,
+    MeetingBooked,
+    MeetingCancelled,
+    NotPlaced,
+    OptedOut,
+    StreamEnded,
+    StreamStarted,
+    Uncertain,
+)
+
+__all__ = [
+    "REASONS",
+    "WEAK_REASONS",
+    "Accepted",
+    "AnsweredBy",
+    "CallEvent",
+    "CallbackAgreed",
+    "CarrierProgress",
+    "CarrierStatus",
+    "ConversationEnded",
+    "Disposition",
+    "Facts",
+    "HungUpByUs",
+    "Interrupted",
+    "Lost",
+    "MachineVerdict",
+    "MeetingBooked",
+    "MeetingCancelled",
+    "NotPlaced",
+    "OptedOut",
+    "Phase",
+    "StreamEnded",
+    "StreamStarted",
+    "Uncertain",
+    "disposition",
+    "fold",
+    "join",
+    "phase",
+    "proved_by",
+]
 
 
 class Phase(IntEnum):
@@ -59,172 +113,6 @@ class Disposition(StrEnum):
     INTERRUPTED = "interrupted"
     LOST = "lost"
     WRONG_PERSON = "wrong_person"
-
-
-class CarrierStatus(StrEnum):
-    """What a carrier says about a call, in our words, in the order in which they can follow each other."""
-
-    QUEUED = "queued"
-    INITIATED = "initiated"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CANCELED = "canceled"
-    NO_ANSWER = "no_answer"
-    BUSY = "busy"
-    FAILED = "failed"
-    COMPLETED = "completed"
-
-    @property
-    def rank(self) -> int:
-        """Place in the order; a later status replaces an earlier one, never the other way round."""
-        return _RANK[self]
-
-    @property
-    def terminal(self) -> bool:
-        """Whether the call is over."""
-        return self.rank >= _RANK[CarrierStatus.CANCELED]
-
-
-_RANK = {status: rank for rank, status in enumerate(CarrierStatus)}
-
-
-class AnsweredBy(StrEnum):
-    """Who picked up, weakest proof first: a person who was recognised outweighs every other guess."""
-
-    UNKNOWN = "unknown"
-    FAX = "fax"
-    MACHINE = "machine"
-    HUMAN = "human"
-
-
-_PROOF = {kind: rank for rank, kind in enumerate(AnsweredBy)}
-
-
-# --- events: each is a report, true whenever it arrives
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierProgress:
-    """The carrier tells how far a call is. ``at`` is the carrier's moment; ``sequence`` its own counter, if any.
-
-    ``duration_s`` and the codes come with terminal statuses; ``answered_by`` may ride along.
-    """
-
-    status: CarrierStatus
-    at: datetime | None = None
-    sequence: int | None = None
-    sip_code: int | None = None
-    error_code: str | None = None
-    duration_s: int | None = None
-    answered_by: AnsweredBy | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MachineVerdict:
-    """The carrier's answering-machine detection has decided."""
-
-    kind: AnsweredBy
-
-
-@dataclass(frozen=True, slots=True)
-class Uncertain:
-    """The answer to the dial was lost: the call may exist."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The carrier took the call: it has an id there. It does not ring yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotPlaced:
-    """Definitely no call exists. ``code`` is the carrier's or our own."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The carrier was asked and knows of no such call."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStarted:
-    """The media stream is up: somebody answered, and we are talking."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """The media stream is down. The telephone call may still be up."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationEnded:
-    """The conversation machine is done. ``reason`` is one of ``REASONS`` or any other word (a plain goodbye)."""
-
-    reason: str
-    callee_spoke: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MeetingBooked:
-    """A meeting was committed."""
-
-    meeting_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class MeetingCancelled:
-    """A meeting of this very call was taken back."""
-
-    meeting_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class OptedOut:
-    """They asked not to be called; the suppression is committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackAgreed:
-    """Another moment was agreed and committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class HungUpByUs:
-    """We asked the carrier to end the call outside of a conversation: ``operator``, ``drain``, ``bridge_gone``…"""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The process that served this call died before the conversation was over."""
-
-
-CallEvent = (
-    CarrierProgress
-    | MachineVerdict
-    | Uncertain
-    | Accepted
-    | NotPlaced
-    | Lost
-    | StreamStarted
-    | StreamEnded
-    | ConversationEnded
-    | MeetingBooked
-    | MeetingCancelled
-    | OptedOut
-    | CallbackAgreed
-    | HungUpByUs
-    | Interrupted
-)
 
 
 # --- facts
@@ -296,40 +184,7 @@ def fold(facts: Facts, event: CallEvent) -> Facts:
 
 def proved_by(event: CallEvent) -> Facts:
     """What one event proves on its own."""
-    if isinstance(event, CarrierProgress):
-        return _progress(event)
-    known = _PLAIN.get(type(event))
-    if known is not None:
-        return known
-    match event:
-        case MachineVerdict(kind):
-            return Facts(answered_by=kind)
-        case NotPlaced(code):
-            return Facts(not_placed=code)
-        case StreamStarted(at):
-            return Facts(stream_started_at=at, answered_at=at)
-        case StreamEnded(at):
-            return Facts(stream_ended_at=at)
-        case ConversationEnded(reason, callee_spoke):
-            return Facts(reasons=frozenset({reason}), callee_spoke=callee_spoke)
-        case MeetingBooked(meeting_id):
-            return Facts(booked=frozenset({meeting_id}))
-        case MeetingCancelled(meeting_id):
-            return Facts(cancelled=frozenset({meeting_id}))
-        case HungUpByUs(reason):
-            return Facts(hung_up_by_us=frozenset({reason}))
-        case _:
-            raise AssertionError(event)
-
-
-_PLAIN: dict[type, Facts] = {
-    Uncertain: Facts(uncertain=True),
-    Accepted: Facts(accepted=True),
-    Lost: Facts(lost=True),
-    OptedOut: Facts(opted_out=True),
-    CallbackAgreed: Facts(callback=True),
-    Interrupted: Facts(interrupted=True),
-}
+    return _PROVES[type(event)](event)
 
 
 def _progress(event: CarrierProgress) -> Facts:
@@ -346,6 +201,25 @@ def _progress(event: CarrierProgress) -> Facts:
     if event.status.terminal:
         return replace(facts, ended_at=event.at)
     return facts
+
+
+_PROVES: dict[type, Callable[[Any], Facts]] = {
+    CarrierProgress: _progress,
+    MachineVerdict: lambda event: Facts(answered_by=event.kind),
+    Uncertain: lambda _: Facts(uncertain=True),
+    Accepted: lambda _: Facts(accepted=True),
+    NotPlaced: lambda event: Facts(not_placed=event.code),
+    Lost: lambda _: Facts(lost=True),
+    StreamStarted: lambda event: Facts(stream_started_at=event.at, answered_at=event.at),
+    StreamEnded: lambda event: Facts(stream_ended_at=event.at),
+    ConversationEnded: lambda event: Facts(reasons=frozenset({event.reason}), callee_spoke=event.callee_spoke),
+    MeetingBooked: lambda event: Facts(booked=frozenset({event.meeting_id})),
+    MeetingCancelled: lambda event: Facts(cancelled=frozenset({event.meeting_id})),
+    OptedOut: lambda _: Facts(opted_out=True),
+    CallbackAgreed: lambda _: Facts(callback=True),
+    HungUpByUs: lambda event: Facts(hung_up_by_us=frozenset({event.reason})),
+    Interrupted: lambda _: Facts(interrupted=True),
+}
 
 
 # --- what follows from the facts

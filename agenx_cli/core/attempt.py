@@ -30,7 +30,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from agenx_cli.core.reports import (
+from agenx_cli.core.call_events import (
     Accepted,
     AnsweredBy,
     CallbackAgreed,
@@ -340,7 +340,7 @@ def _later(one: CarrierStatus | None, other: CarrierStatus | None) -> CarrierSta
 def _surer(one: AnsweredBy | None, other: AnsweredBy | None) -> AnsweredBy | None:
     if one is None or other is None:
         return other if one is None else one
-    return one if _PROOF[one] >= _PROOF[other] else other
+    return one if one.rank >= other.rank else other
 
 
 def _most(one: int | None, other: int | None) -> int | None:

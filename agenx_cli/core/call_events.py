@@ -43,6 +43,11 @@ class AnsweredBy(StrEnum):
     MACHINE = "machine"
     HUMAN = "human"
 
+    @property
+    def rank(self) -> int:
+        """How much this kind outweighs the others."""
+        return _PROOF[self]
+
 
 _PROOF = {kind: rank for rank, kind in enumerate(AnsweredBy)}
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import Enum
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -105,15 +106,18 @@ class Output:
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
         coloured = self._coloured(self._stdout)
+        page = StringIO()
         console = Console(
-            file=self._stdout,
-            width=None if self._stdout.isatty() else _WIDTH,
+            file=page,
+            width=_columns(self._stdout),
             no_color=not coloured,
             color_system="standard" if coloured else None,
             force_terminal=coloured,
             highlight=False,
         )
         console.print(table)
+        self._stdout.write(page.getvalue())
+        self._stdout.flush()
 
     # --- everything else: stderr
 
@@ -184,6 +188,15 @@ class Output:
     def _say(self, text: str) -> None:
         self._stderr.write(self._clean(text, self._stderr) + "\n")
         self._stderr.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    """The terminal's width; 80 where there is none."""
+    if not stream.isatty():
+        return _WIDTH
+    from shutil import get_terminal_size
+
+    return get_terminal_size((_WIDTH, 24)).columns
 
 
 def _split_styles(text: str) -> list[tuple[str, bool]]:

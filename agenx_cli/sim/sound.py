@@ -123,16 +123,11 @@ def _check(head: bytes) -> int:
     return zlib.crc32(head) & 0xFF
 
 
-def _value(digits: bytearray, start: int, bits: int) -> bytes:
-    return int(digits[start : start + bits], 2).to_bytes(bits // 8, "big")
-
-
 @dataclass(slots=True)
 class _Utterance:
     """What a listener keeps of the utterance it is following."""
 
     crc: int
-    preamble: bool = True
     number: int = 0
     text: str = ""
     word: bytes = b""
@@ -204,44 +199,42 @@ class Listener:
     def _read(self, start: int, end: int, heard: list[Heard]) -> int:
         """Read whole packets between two places of the buffer; answer where it stopped."""
         while (utterance := self._utterance) is not None:
-            if utterance.preamble:
-                if end - start < _PREAMBLE_BITS:
-                    return start
-                version, self.voice = _value(self._digits, start, _PREAMBLE_BITS)
-                if version != _VERSION:
-                    utterance.needs = _PREAMBLE_BITS + _SYNC_BITS
-                    return start
-                utterance.crc = zlib.crc32(self._samples[start : start + _PREAMBLE_BITS], utterance.crc)
-                utterance.preamble = False
-                start += _PREAMBLE_BITS
             length = self._packet(utterance, start, end, heard)
             if not length:
-                return start
+                break
             start += length
         return start
 
     def _packet(self, utterance: _Utterance, start: int, end: int, heard: list[Heard]) -> int:
-        """Read one packet; answer its length, or 0 when it is not all there or damaged."""
-        if end - start < _HEADER_BITS:
+        """Read one packet, the first one with the preamble; answer its length, 0 if it is not all there or damaged."""
+        head_at = start + (0 if utterance.number else _PREAMBLE_BITS)
+        text_at = head_at + _HEADER_BITS
+        if end < text_at:
             return 0
-        head = _value(self._digits, start, _HEADER_BITS)
-        samples, number, flags, size = int.from_bytes(head[:3], "big"), head[3:5], head[5], head[6]
-        text_at, crc_at = start + _HEADER_BITS, start + samples - _CRC_BITS
+        preamble, head = self._value(start, _PREAMBLE_BITS), self._value(head_at, _HEADER_BITS)
+        size, crc_at = head[6], head_at + int.from_bytes(head[:3], "big") - _CRC_BITS
+        known = utterance.number > 0 or preamble[0] == _VERSION
         expected = (utterance.number & 0xFFFF).to_bytes(2, "big")
-        if head[7] != _check(head[:7]) or number != expected or text_at + 8 * size > crc_at:
-            utterance.needs = _HEADER_BITS + _SYNC_BITS
+        if not known or head[7] != _check(head[:7]) or head[3:5] != expected or text_at + 8 * size > crc_at:
+            utterance.needs = text_at - start + _SYNC_BITS
             return 0
-        if end - start < samples:
+        length = crc_at + _CRC_BITS - start
+        if end < start + length:
             return 0
         crc = zlib.crc32(self._samples[start:crc_at], utterance.crc)
-        crc = zlib.crc32(self._samples[crc_at : crc_at + _CRC_BITS].translate(_CLEARED), crc)
-        if _value(self._digits, crc_at, _CRC_BITS) != crc.to_bytes(4, "big"):
-            utterance.needs = samples + _SYNC_BITS
+        crc = zlib.crc32(self._samples[crc_at : start + length].translate(_CLEARED), crc)
+        if self._value(crc_at, _CRC_BITS) != crc.to_bytes(4, "big"):
+            utterance.needs = length + _SYNC_BITS
             return 0
+        if not utterance.number:
+            self.voice = preamble[1]
         utterance.crc, utterance.number = crc, utterance.number + 1
-        utterance.word += _value(self._digits, text_at, 8 * size)
-        self._understood(utterance, flags, heard)
-        return samples
+        utterance.word += self._value(text_at, 8 * size)
+        self._understood(utterance, head[5], heard)
+        return length
+
+    def _value(self, start: int, bits: int) -> bytes:
+        return int(self._digits[start : start + bits], 2).to_bytes(bits // 8, "big")
 
     def _understood(self, utterance: _Utterance, flags: int, heard: list[Heard]) -> None:
         """A piece of text came through undamaged: is it a word, and the last one?"""

@@ -43,7 +43,7 @@ def refusal(
         return "", _error(f"reason must be one of {', '.join(REASONS)}")
     nobody_to_please = reason == MACHINE or (reason == "opted_out" and "opted_out" in facts)
     rules = (
-        (callee_speaks, "the callee is speaking; listen first"),
+        (callee_speaks and reason != MACHINE, "the callee is speaking; listen first"),
         (reason == "opted_out" and "opted_out" not in facts, "save the opt-out with its tool first"),
         (not callee_spoke and not nobody_to_please, "the callee has not spoken yet"),
         (not said_goodbye and not nobody_to_please, "say goodbye first, then end the call"),

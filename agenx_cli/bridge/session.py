@@ -1,0 +1,271 @@
+"""One call on the bridge: the callee's stream on one side, the model on the other, the conversation machine between.
+
+The session carries and decides nothing: every event goes into ``core.conversation``, every command that comes out is
+performed by the one ``match`` below. Whatever happens, ``run`` leaves no open line behind: unless the carrier itself
+ended the call, it is asked to.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agenx_cli.bridge.live import Live, Said
+from agenx_cli.bridge.recorder import Recorder
+from agenx_cli.bridge.records import CallRecord
+from agenx_cli.bridge.ticker import Ticker
+from agenx_cli.bridge.tools import Toolbox
+from agenx_cli.core.conversation import Conversation
+from agenx_cli.core.ears import level_db
+from agenx_cli.core.ending import Ending
+from agenx_cli.core.signals import (
+    AnsweredBy,
+    AnswerTool,
+    AskReply,
+    CalleeFrame,
+    CalleeGone,
+    CancelReply,
+    ClearPlayout,
+    Command,
+    DigitPressed,
+    EndRequested,
+    Event,
+    Forget,
+    HangUp,
+    LeaveStream,
+    Line,
+    MarkReturned,
+    Measured,
+    ModelLost,
+    ModelReady,
+    Play,
+    PutMark,
+    RunTool,
+    TellModel,
+    Tick,
+    ToolCall,
+    Truncate,
+    Used,
+)
+from agenx_cli.errors import CarrierError, RemoteProtocolError, VoiceError
+from agenx_cli.ports import SessionConfig, VoiceLeg, VoiceModel
+from agenx_cli.telephony.twilio import media
+
+logger = logging.getLogger(__name__)
+
+FRAME_MS = 20
+EARS_MS = 10_000
+"""How much callee audio is kept while the model session opens."""
+
+STOP_WAIT_S = 5.0
+"""How long after a hang-up the carrier may take to end the stream."""
+
+
+class Stream(Protocol):
+    """The callee's socket."""
+
+    def send(self, frame: str) -> None:
+        """Send a frame; order is kept and nobody waits."""
+        ...
+
+    def frames(self) -> AsyncIterator[str | bytes]:
+        """What comes in, until the other side closes."""
+        ...
+
+    async def close(self) -> None:
+        """Close our side. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The callee.s side of a call."""
+
+    stream: Stream
+    stream_sid: str
+    call_id: str
+
+
+class CallSession:
+    """One live call. ``run`` lives as long as its stream."""
+
+    def __init__(
+        self,
+        *,
+        line: Wire,
+        conversation: Conversation,
+        config: SessionConfig,
+        voice: VoiceModel,
+        toolbox: Toolbox,
+        record: CallRecord,
+        live: Live,
+        ticker: Ticker,
+        hang_up: Callable[[str], Awaitable[None]],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.record = record
+        self._line = line
+        self._conversation = conversation
+        self._config = config
+        self._voice = voice
+        self._toolbox = toolbox
+        self._live = live
+        self._ticker = ticker
+        self._hang_up = hang_up
+        self._recorder = recorder
+        self._leg: VoiceLeg | None = None
+        self._unheard: deque[str] = deque(maxlen=EARS_MS // FRAME_MS)
+        self._began = asyncio.get_running_loop().time()
+        self._over = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+
+    # --- life
+
+    async def run(self) -> Ending:
+        """Serve the call to its end. The carrier's call is over, or was asked to be, when this returns."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                reader = self._group.create_task(self._read())
+                opening = self._group.create_task(self._open_model())
+                with self._ticker.attach(self._tick):
+                    await self._over.wait()
+                opening.cancel()
+                await self._let_go()
+                reader.cancel()
+        finally:
+            await self._settle()
+        return self._conversation.ending or Ending("hung_up", "callee")
+
+    async def _let_go(self) -> None:
+        """After the last word: the carrier ends the call, or goes on behind our stream with the apology."""
+        ending = self._conversation.ending
+        if not self._gone.is_set() and ending is not None and ending.by != "trouble":
+            await self._end_call()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_WAIT_S):
+                    await self._gone.wait()
+        await self._line.stream.close()
+
+    async def _settle(self) -> None:
+        """Also on the way out of an error: nothing stays open, nothing stays unwritten."""
+        if self._conversation.ending is None:
+            await asyncio.shield(self._end_call())
+        if self._leg is not None:
+            await self._leg.close()
+        await self._line.stream.close()
+        if self._recorder is not None:
+            self.record.recorded(await asyncio.to_thread(self._recorder.close))
+        self.record.ended(self._conversation)
+
+    async def _end_call(self) -> None:
+        try:
+            await self._hang_up(self._line.call_id)
+        except CarrierError as error:
+            logger.error("call.hang_up_failed", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+
+    async def _open_model(self) -> None:
+        try:
+            self._leg = await self._voice.connect(self._config, self.happened)
+        except VoiceError as error:
+            self.record.trouble(error)
+            self.happened(ModelLost(error.code or "refused"))
+            return
+        for payload in self._unheard:
+            self._leg.hear(payload)
+        self._unheard.clear()
+        self.happened(ModelReady())
+
+    def end(self, reason: str, *, polite: bool) -> None:
+        """Somebody outside wants the call over."""
+        self.happened(EndRequested(reason, polite))
+
+    # --- events
+
+    async def _read(self) -> None:
+        try:
+            async for frame in self._line.stream.frames():
+                self._receive(media.decode(frame))
+        except RemoteProtocolError as error:
+            logger.warning("stream.broken", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+        self._gone.set()
+        self.happened(CalleeGone())
+
+    def _receive(self, frame: media.Frame) -> None:
+        match frame:
+            case media.Media():
+                if self._leg is None:
+                    self._unheard.append(frame.payload)
+                else:
+                    self._leg.hear(frame.payload)
+                if self._recorder is not None:
+                    self._recorder.callee(frame.at_ms, frame.audio)
+                self.happened(CalleeFrame(level_db(frame.audio)))
+            case media.Mark():
+                self.happened(MarkReturned(frame.name))
+            case media.Dtmf():
+                self.happened(DigitPressed(frame.digit))
+            case media.Stopped():
+                self._gone.set()
+                self.happened(CalleeGone())
+            case _:
+                pass
+
+    def answered_by(self, verdict: AnsweredBy) -> None:
+        """The carrier's answering-machine detection has decided."""
+        self.happened(verdict)
+
+    def _tick(self) -> None:
+        self.happened(Tick())
+
+    def happened(self, event: Event) -> None:
+        """Tell the machine, and do what it says."""
+        now = self._now()
+        for command in self._conversation.handle(event, now):
+            self._perform(command, now)
+        if self._conversation.ending is not None:
+            self._over.set()
+
+    def _now(self) -> int:
+        return int((asyncio.get_running_loop().time() - self._began) * 1000)
+
+    # --- commands
+
+    def _perform(self, command: Command, now: int) -> None:
+        match command:
+            case Play():
+                self._line.stream.send(media.media(self._line.stream_sid, command.audio))
+                if self._recorder is not None:
+                    self._recorder.assistant(command.at_ms, command.audio)
+            case PutMark():
+                self._line.stream.send(media.mark(self._line.stream_sid, command.name))
+            case ClearPlayout():
+                self._line.stream.send(media.clear(self._line.stream_sid))
+                if self._recorder is not None:
+                    self._recorder.cleared(now)
+            case AskReply() | CancelReply() | Truncate() | Forget() | TellModel() | AnswerTool():
+                if self._leg is not None:
+                    self._leg.send(command)
+            case RunTool():
+                self._start_tool(command.call)
+            case Line():
+                self.record.line(command)
+                self._live.publish(Said(self.record.attempt_uid, command))
+            case Measured():
+                self.record.measured(command)
+            case Used():
+                self.record.used(command)
+            case HangUp() | LeaveStream():
+                pass  # ``ending`` is set; ``_let_go`` does it when everything before has been sent
+
+    def _start_tool(self, call: ToolCall) -> None:
+        if self._group is not None:
+            self._group.create_task(self._run_tool(call))
+
+    async def _run_tool(self, call: ToolCall) -> None:
+        answer = await asyncio.to_thread(self._toolbox.run, call)
+        self.record.facts(answer.facts)
+        self.happened(answer)

@@ -166,6 +166,7 @@ meetings = Table(
     Column("ends_at", Moment, nullable=False),
     Column("status", Text, nullable=False),
     Column("phone", Text, nullable=False),
+    Column("title", Text, nullable=False),
     Column("name", Text),
     Column("email", Text),
     Column("notes", Text),

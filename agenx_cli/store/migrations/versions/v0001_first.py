@@ -109,6 +109,7 @@ def _tools() -> None:
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
         sa.Column("name", sa.Text()),
         sa.Column("email", sa.Text()),
         sa.Column("notes", sa.Text()),

@@ -12,7 +12,17 @@ from agenx_cli.errors import SettingsError
 def _text(raw: str) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in raw):
         raise ValueError("it has control characters")
+    if not raw.strip():
+        raise ValueError("it is blank")
     return raw.strip()
+
+
+def directory(raw: str) -> Path:
+    """A directory that a person named; ``~`` is theirs. Raises ValueError."""
+    try:
+        return Path(_text(raw)).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such user") from None
 
 
 def _matching(pattern: str, complaint: str) -> Callable[[str], str]:
@@ -200,7 +210,7 @@ _ROWS = (
     Row("model", "AGENX_MODEL", _text, "for instance gpt-realtime-2.1"),
     Row("voice", "AGENX_VOICE", _text, "for instance marin"),
     Row("database_url", "AGENX_DATABASE_URL", _text, "for instance sqlite:////var/lib/agenx/agenx.db", account=True),
-    Row("home", "AGENX_HOME", lambda raw: Path(_text(raw)).expanduser(), "a directory"),
+    Row("home", "AGENX_HOME", directory, "a directory"),
     Row("playbook", "AGENX_PLAYBOOK", _text, "a playbook's directory, or the name of a shipped one"),
     Row("time_zone", "AGENX_TIME_ZONE", _zone, "for instance Europe/Madrid"),
     Row("output", "AGENX_OUTPUT", _one_of("text", "json", "jsonl"), "text, json or jsonl"),

@@ -19,6 +19,7 @@ from typing import Any
 
 from agenx_cli.errors import SettingsError
 from agenx_cli.reading import FIELDS, Source, is_loopback, read_env_file, read_toml
+from agenx_cli.reading import directory as directory_of
 
 ACCOUNTS = frozenset(row.name for row in FIELDS.values() if row.account)
 SECRETS = frozenset(row.name for row in FIELDS.values() if row.secret)
@@ -176,7 +177,10 @@ def load_settings(
 def user_config(environ: Mapping[str, str]) -> Path:
     """The user's own settings file. ``AGENX_HOME`` moves it along, so that one variable isolates everything."""
     if home := environ.get("AGENX_HOME"):
-        return Path(home).expanduser() / "config.toml"
+        try:
+            return directory_of(home) / "config.toml"
+        except ValueError as exc:
+            raise SettingsError(f"AGENX_HOME is not usable: {exc}", fix=FIELDS["home"].example) from None
     from platformdirs import user_config_path
 
     return user_config_path("agenx", appauthor=False) / "config.toml"

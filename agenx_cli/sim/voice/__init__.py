@@ -1,0 +1,1 @@
+"""The simulated voice model: OpenAI's GA Realtime server, written from the protocol page."""

@@ -14,7 +14,6 @@ To add a verb
        for a group (``app = typer.Typer(**GROUP)``).
 """
 
-import os
 import signal
 import sys
 import traceback
@@ -40,15 +39,6 @@ class Root(TyperGroup):
         """Global flags first, wherever they stood."""
         return super().parse_args(ctx, hoist(args))
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """As always; help that nobody reads to its end is no failure."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except BrokenPipeError as error:
-            if not _reader_left():
-                raise
-            raise typer.Exit(0) from error
-
     def invoke(self, ctx: Any) -> Any:
         """Run the command. An int it returns is the exit code; an AgenxError is printed and has its own."""
         try:
@@ -60,10 +50,6 @@ class Root(TyperGroup):
             if first is None:
                 raise
             raise typer.Exit(_report(ctx, first)) from group
-        except BrokenPipeError as error:
-            if not _reader_left():
-                raise
-            raise typer.Exit(0) from error
         if isinstance(result, int) and result:
             raise typer.Exit(result)
         return None
@@ -128,15 +114,11 @@ def _run() -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(prog_name="agenx", standalone_mode=False)
-        sys.stdout.flush()
     except TyperException as error:
         _complain(error)
         return error.exit_code
     except typer.Abort:
         return 130
-    except BrokenPipeError:
-        _reader_left()
-        return 0
     return code if isinstance(code, int) else 0
 
 
@@ -165,16 +147,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> AgenxError | None:
         if isinstance(error, BaseExceptionGroup) and (found := _first(error)):
             return found
     return None
-
-
-def _reader_left() -> bool:
-    """Whether it is stdout that nobody reads any more (``agenx calls list | head``); then what is left goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _terminated(signum: int, _frame: object) -> NoReturn:

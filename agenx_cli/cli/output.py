@@ -6,6 +6,7 @@ stripped of control characters here, so that nobody can write on the operator's 
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -68,10 +69,9 @@ class Output:
     def document(self, value: Any) -> None:
         """The command's one JSON document. A line in jsonl; nothing in text."""
         if self.mode == "json":
-            self._stdout.write(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2) + "\n")
+            self._print(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2) + "\n")
         elif self.mode == "jsonl":
-            self._stdout.write(json.dumps(value, default=_jsonable, ensure_ascii=False) + "\n")
-        self._stdout.flush()
+            self._print(json.dumps(value, default=_jsonable, ensure_ascii=False) + "\n")
 
     def event(self, name: str, **fields: Any) -> None:
         """Something that happens now: a line of jsonl, at once. Nothing in the other modes."""
@@ -81,8 +81,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line for people. Nothing in json and jsonl."""
         if self.text:
-            self._stdout.write(self._clean(text, self._stdout) + "\n")
-            self._stdout.flush()
+            self._print(self._clean(text, self._stdout) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "Nothing yet.") -> None:
         """A table for people, at most as wide as the terminal (80 where there is none); ``empty`` when it has no rows.
@@ -116,8 +115,7 @@ class Output:
             highlight=False,
         )
         console.print(table)
-        self._stdout.write(page.getvalue())
-        self._stdout.flush()
+        self._print(page.getvalue())
 
     # --- everything else: stderr
 
@@ -184,6 +182,14 @@ class Output:
             return plain(text)
         pieces = _split_styles(text)
         return "".join(piece if is_style else plain(piece) for piece, is_style in pieces)
+
+    def _print(self, text: str) -> None:
+        """To stdout, at once. When its reader has left (``| head``) the rest goes nowhere: no call is cut for that."""
+        try:
+            self._stdout.write(text)
+            self._stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
 
     def _say(self, text: str) -> None:
         self._stderr.write(self._clean(text, self._stderr) + "\n")

@@ -6,7 +6,7 @@ data between marks with the rule that none of it is an instruction. ``core.scrip
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any, Literal, get_args
@@ -76,7 +76,8 @@ class AnswerField:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """One assistant. ``opening`` and ``instructions`` are templates over ``variables`` (name → default or None)."""
+    """One assistant. ``opening``, ``greeting`` (the opening of a call that somebody places to us; None: the same),
+    ``apology`` and ``instructions`` are templates over ``variables`` (name → default, or None: must be given)."""
 
     name: str
     company: str
@@ -98,6 +99,7 @@ class Playbook:
     meetings: MeetingRules = MeetingRules()
     keywords: tuple[str, ...] = ()
     region: str | None = None
+    greeting: str | None = None
 
     @property
     def offers_times(self) -> bool:
@@ -105,7 +107,9 @@ class Playbook:
         return not TIMED_TOOLS.isdisjoint(self.tools)
 
 
-def render_instructions(playbook: Playbook, variables: Mapping[str, str], now: datetime) -> str:
+def render_instructions(
+    playbook: Playbook, variables: Mapping[str, str], now: datetime, *, inbound: bool = False
+) -> str:
     """What the model is told before the first word. Raises UsageError for a missing or unknown variable."""
     given = _given(playbook, variables)
     phrases = PHRASES.get(playbook.language, ENGLISH)
@@ -121,7 +125,7 @@ def render_instructions(playbook: Playbook, variables: Mapping[str, str], now: d
         "year": local.year,
         "clock": f"{local:%H:%M}",
         "zone": zone,
-        "opening": render_opening(playbook, variables),
+        "opening": _opening(playbook, given, _mark, inbound=inbound),
     }
     titles = (phrases.identity, phrases.language, phrases.now, phrases.said, phrases.manner, phrases.unclear)
     sections = [render(playbook.instructions, _values(playbook, given), _mark).strip()]
@@ -132,9 +136,9 @@ def render_instructions(playbook: Playbook, variables: Mapping[str, str], now: d
     return "\n\n".join(sections) + "\n"
 
 
-def render_opening(playbook: Playbook, variables: Mapping[str, str]) -> str:
+def render_opening(playbook: Playbook, variables: Mapping[str, str], *, inbound: bool = False) -> str:
     """The first words of a call, as they are spoken. Raises UsageError for a missing or unknown variable."""
-    return " ".join(render(playbook.opening, _values(playbook, _given(playbook, variables))).split())
+    return _opening(playbook, _given(playbook, variables), None, inbound=inbound)
 
 
 def render_apology(playbook: Playbook, variables: Mapping[str, str]) -> str:
@@ -252,6 +256,11 @@ def _given(playbook: Playbook, variables: Mapping[str, str]) -> dict[str, str]:
     return {name: clean(variables.get(name, default or "")) for name, default in declared.items()}
 
 
+def _opening(playbook: Playbook, given: Mapping[str, str], mark: Callable[[str], str] | None, *, inbound: bool) -> str:
+    template = playbook.greeting if inbound and playbook.greeting is not None else playbook.opening
+    return " ".join(render(template, _values(playbook, given), mark).split())
+
+
 def _values(playbook: Playbook, given: Mapping[str, str]) -> dict[str, str]:
     return {**given, **own_values(playbook)}
 
@@ -261,7 +270,7 @@ def _mark(value: str) -> str:
     return f"⟦{value.translate(MARKS)}⟧" if value else ""
 
 
-MARKS = {ord("⟦"): "(", ord("⟧"): ")"}
+MARKS = str.maketrans("⟦⟧<>{}", "()‹›()")
 
 
 def _as_data(given: Mapping[str, str]) -> str:

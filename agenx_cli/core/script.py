@@ -20,7 +20,7 @@ MAX_APOLOGY_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a playbook must not be used yet. ``where`` is its part: ``opening``, ``apology``, ``instructions``,
+    """Why a playbook must not be used yet. ``where`` is its part: ``opening``, ``greeting``, ``apology``, ``instructions``,
     ``variables``, ``tools``, ``time_zone``, ``hours``, ``answers``; ``line`` counts from 1 within a template."""
 
     code: str
@@ -32,7 +32,14 @@ class Problem:
 
 def problems(playbook: Playbook) -> tuple[Problem, ...]:
     """Everything that must be mended before anybody is rung with this playbook; empty when it may be used."""
-    return (*_templates(playbook), *_opening(playbook), *_tools(playbook))
+    return (*_templates(playbook), *_openings(playbook), *_tools(playbook))
+
+
+def templates(playbook: Playbook) -> dict[str, str]:
+    """The templates of a playbook by the name of their part."""
+    parts = {"opening": playbook.opening, "greeting": playbook.greeting, "apology": playbook.apology}
+    spoken = {where: template for where, template in parts.items() if template is not None}
+    return {**spoken, "instructions": playbook.instructions}
 
 
 def template_problems(where: str, source: str, names: frozenset[str]) -> tuple[Problem, ...]:
@@ -53,35 +60,40 @@ def _templates(playbook: Playbook) -> Iterator[Problem]:
     names = frozenset(name for name, _ in playbook.variables)
     for name in sorted(names & OWN_NAMES):
         yield Problem("script.reserved_variable", "variables", f"'{name}' is set by us", "choose another name")
-    yield from template_problems("opening", playbook.opening, names)
-    yield from template_problems("apology", playbook.apology, names)
-    yield from template_problems("instructions", playbook.instructions, names)
+    for where, template in templates(playbook).items():
+        yield from template_problems(where, template, names)
 
 
-def _opening(playbook: Playbook) -> Iterator[Problem]:
-    names = frozenset(name for name, _ in playbook.variables)
-    if faults(playbook.opening, names | OWN_NAMES) or faults(playbook.apology, names | OWN_NAMES):
-        return
-    bare, full = (_rendered(playbook, playbook.opening, names, value) for value in ("", "x"))
-    words = AI_WORDS.get(playbook.language)
-    if not all(_says(words, text, playbook.company) for text in (bare, full)):
-        message = "the opening does not say that an artificial intelligence is speaking"
-        fix = "say it in the playbook's language, for instance «soy un asistente de inteligencia artificial»"
-        yield Problem("script.no_ai_disclosure", "opening", message, fix)
-    if not all(playbook.company.casefold() in text.casefold() for text in (bare, full)):
-        message = "the opening does not name the company that calls"
-        yield Problem("script.no_company", "opening", message, "put {{ company }} into the opening")
-    refusal = OPT_OUT_WORDS.get(playbook.language)
-    if refusal is not None and not all(refusal.search(text) for text in (bare, full)):
-        message = "the opening does not say how to get no more calls"
-        fix = "add a sentence, for instance «si no desea más llamadas, dígamelo»"
-        yield Problem("script.no_opt_out", "opening", message, fix)
-    if len(full) > MAX_OPENING_CHARACTERS:
-        message = f"the opening has {len(full)} characters; {MAX_OPENING_CHARACTERS} fit"
-        yield Problem("script.opening_too_long", "opening", message, "say less; the rest belongs to instructions.md")
-    if len(_rendered(playbook, playbook.apology, names, "x")) > MAX_APOLOGY_CHARACTERS:
+def _openings(playbook: Playbook) -> Iterator[Problem]:
+    yield from _disclosure(playbook, "opening", playbook.opening)
+    if playbook.greeting is not None:
+        yield from _disclosure(playbook, "greeting", playbook.greeting)
+    apology = _rendered(playbook, playbook.apology, "x")
+    if apology is not None and len(apology) > MAX_APOLOGY_CHARACTERS:
         message = f"the apology is longer than {MAX_APOLOGY_CHARACTERS} characters"
         yield Problem("script.apology_too_long", "apology", message, "one sentence is enough")
+
+
+def _disclosure(playbook: Playbook, where: str, template: str) -> Iterator[Problem]:
+    bare, full = _rendered(playbook, template, ""), _rendered(playbook, template, "x")
+    if bare is None or full is None:
+        return
+    words = AI_WORDS.get(playbook.language)
+    if not all(_says_ai(words, text, playbook.company) for text in (bare, full)):
+        message = f"the {where} does not say that an artificial intelligence is speaking"
+        fix = "say it in the playbook's language, for instance «soy un asistente de inteligencia artificial»"
+        yield Problem("script.no_ai_disclosure", where, message, fix)
+    if not all(playbook.company.casefold() in text.casefold() for text in (bare, full)):
+        message = f"the {where} does not name the company"
+        yield Problem("script.no_company", where, message, f"put {{{{ company }}}} into the {where}")
+    refusal = OPT_OUT_WORDS.get(playbook.language)
+    if refusal is not None and not all(refusal.search(text) for text in (bare, full)):
+        message = f"the {where} does not say how to get no more calls"
+        fix = "add a sentence, for instance «si no desea más llamadas, dígamelo»"
+        yield Problem("script.no_opt_out", where, message, fix)
+    if len(full) > MAX_OPENING_CHARACTERS:
+        message = f"the {where} has {len(full)} characters; {MAX_OPENING_CHARACTERS} fit"
+        yield Problem("script.opening_too_long", where, message, "say less; the rest belongs to instructions.md")
 
 
 def _tools(playbook: Playbook) -> Iterator[Problem]:
@@ -103,12 +115,15 @@ def _tools(playbook: Playbook) -> Iterator[Problem]:
         yield Problem("tools.no_answers", "answers", message, "add the other one, or remove both")
 
 
-def _rendered(playbook: Playbook, source: str, names: frozenset[str], value: str) -> str:
-    return " ".join(render(source, {**dict.fromkeys(names, value), **own_values(playbook)}).split())
+def _rendered(playbook: Playbook, template: str, value: str) -> str | None:
+    """A template with every variable set to ``value``; None when it has faults (reported elsewhere)."""
+    names = frozenset(name for name, _ in playbook.variables)
+    if faults(template, names | OWN_NAMES):
+        return None
+    return " ".join(render(template, {**dict.fromkeys(names, value), **own_values(playbook)}).split())
 
 
-def _says(words: re.Pattern[str] | None, text: str, company: str) -> bool:
+def _says_ai(words: re.Pattern[str] | None, text: str, company: str) -> bool:
     rest = re.sub(re.escape(company), " ", text, flags=re.IGNORECASE)
-    if words is not None:
-        return words.search(rest) is not None
-    return any(known.search(rest) for known in AI_WORDS.values())
+    known = AI_WORDS.values() if words is None else (words,)
+    return any(pattern.search(rest) for pattern in known)

@@ -6,8 +6,8 @@ that comes later for the same moment replaces the earlier one; ``cleared`` takes
 
 While the call lasts, each side is a file of its own beside the WAV to be (``NAME.callee.part``,
 ``NAME.assistant.part``: raw native-endian 16-bit samples, holes are silence), written every few seconds. So memory
-is bounded, and a recording whose process died is not lost: ``assemble`` makes the WAV from what is there. A disk that fails
-ends the recording, never the call.
+is bounded, and a recording whose process died is not lost: ``assemble`` makes the WAV from what is there. A disk
+that fails ends the recording, never the call.
 """
 
 import audioop
@@ -41,6 +41,7 @@ class Recorder:
         self._path = path
         self._fault: OSError | None = None
         self._closed = False
+        self._assembled = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._left = _Spool(_part(path, "callee"))
@@ -75,10 +76,11 @@ class Recorder:
             self._closed = True
             for spool in (self._left, self._right):
                 self._guarded(spool.close)
-            if self._fault is None:
-                assemble(self._path)
         if self._fault is not None:
             raise _failed(self._path, "is not complete", self._fault) from self._fault
+        if not self._assembled:
+            assemble(self._path)
+            self._assembled = True
         return self._path
 
     @property

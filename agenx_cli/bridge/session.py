@@ -72,7 +72,7 @@ class Stream(Protocol):
         ...
 
     def frames(self) -> AsyncIterator[str | bytes]:
-        """What comes in, until the other side closes."""
+        """What comes in, until the other side closes. Asked for once."""
         ...
 
     async def close(self) -> None:
@@ -85,6 +85,7 @@ class Wire:
     """The callee.s side of a call."""
 
     stream: Stream
+    frames: AsyncIterator[str | bytes]
     stream_sid: str
     call_id: str
 
@@ -95,7 +96,7 @@ class CallSession:
     def __init__(
         self,
         *,
-        line: Wire,
+        wire: Wire,
         conversation: Conversation,
         config: SessionConfig,
         voice: VoiceModel,
@@ -107,7 +108,7 @@ class CallSession:
         recorder: Recorder | None = None,
     ) -> None:
         self.record = record
-        self._line = line
+        self._wire = wire
         self._conversation = conversation
         self._config = config
         self._voice = voice
@@ -148,7 +149,7 @@ class CallSession:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WAIT_S):
                     await self._gone.wait()
-        await self._line.stream.close()
+        await self._wire.stream.close()
 
     async def _settle(self) -> None:
         """Also on the way out of an error: nothing stays open, nothing stays unwritten."""
@@ -156,16 +157,16 @@ class CallSession:
             await asyncio.shield(self._end_call())
         if self._leg is not None:
             await self._leg.close()
-        await self._line.stream.close()
+        await self._wire.stream.close()
         if self._recorder is not None:
             self.record.recorded(await asyncio.to_thread(self._recorder.close))
         self.record.ended(self._conversation)
 
     async def _end_call(self) -> None:
         try:
-            await self._hang_up(self._line.call_id)
+            await self._hang_up(self._wire.call_id)
         except CarrierError as error:
-            logger.error("call.hang_up_failed", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+            logger.warning("call.hang_up_failed", extra={"attempt": self.record.attempt_uid, "reason": error.message})
 
     async def _open_model(self) -> None:
         try:
@@ -187,7 +188,7 @@ class CallSession:
 
     async def _read(self) -> None:
         try:
-            async for frame in self._line.stream.frames():
+            async for frame in self._wire.frames:
                 self._receive(media.decode(frame))
         except RemoteProtocolError as error:
             logger.warning("stream.broken", extra={"attempt": self.record.attempt_uid, "reason": error.message})
@@ -235,17 +236,10 @@ class CallSession:
     # --- commands
 
     def _perform(self, command: Command, now: int) -> None:
+        """The whole list of effects."""
         match command:
-            case Play():
-                self._line.stream.send(media.media(self._line.stream_sid, command.audio))
-                if self._recorder is not None:
-                    self._recorder.assistant(command.at_ms, command.audio)
-            case PutMark():
-                self._line.stream.send(media.mark(self._line.stream_sid, command.name))
-            case ClearPlayout():
-                self._line.stream.send(media.clear(self._line.stream_sid))
-                if self._recorder is not None:
-                    self._recorder.cleared(now)
+            case Play() | PutMark() | ClearPlayout():
+                self._to_callee(command, now)
             case AskReply() | CancelReply() | Truncate() | Forget() | TellModel() | AnswerTool():
                 if self._leg is not None:
                     self._leg.send(command)
@@ -260,6 +254,20 @@ class CallSession:
                 self.record.used(command)
             case HangUp() | LeaveStream():
                 pass  # ``ending`` is set; ``_let_go`` does it when everything before has been sent
+
+    def _to_callee(self, command: Play | PutMark | ClearPlayout, now: int) -> None:
+        sid, stream, recorder = self._wire.stream_sid, self._wire.stream, self._recorder
+        match command:
+            case Play():
+                stream.send(media.media(sid, command.audio))
+                if recorder is not None:
+                    recorder.assistant(command.at_ms, command.audio)
+            case PutMark():
+                stream.send(media.mark(sid, command.name))
+            case ClearPlayout():
+                stream.send(media.clear(sid))
+                if recorder is not None:
+                    recorder.cleared(now)
 
     def _start_tool(self, call: ToolCall) -> None:
         if self._group is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from agenx_cli.core.booking import Meeting
 from agenx_cli.core.playbook import Playbook, VoiceDetection
 from agenx_cli.core.signals import Event, ModelCommand
 
@@ -207,6 +208,19 @@ class CallDesk(Protocol):
 
     async def hang_up(self, attempt_uid: str, reason: str, *, polite: bool) -> bool:
         """End a live call of this process. False when it has none of that attempt."""
+        ...
+
+
+class Calendar(Protocol):
+    """Where committed meetings are written down for people. The store is the truth; this is told of it."""
+
+    @property
+    def name(self) -> str:
+        """The word for it in a meeting's row."""
+        ...
+
+    def put(self, meeting: Meeting) -> None:
+        """Write the meeting down as it now is, booked or cancelled. May be repeated. Raises CalendarError."""
         ...
 
 

@@ -20,8 +20,8 @@ MAX_APOLOGY_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a playbook must not be used yet. ``where`` is its part: ``opening``, ``greeting``, ``apology``, ``instructions``,
-    ``variables``, ``tools``, ``time_zone``, ``hours``, ``answers``; ``line`` counts from 1 within a template."""
+    """Why a playbook must not be used yet. ``where`` is its part: a template's name (``opening``, ``instructions``, …),
+    ``variables``, ``tools``, ``time_zone``, ``hours`` or ``answers``; ``line`` counts from 1 within a template."""
 
     code: str
     where: str

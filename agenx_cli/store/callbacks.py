@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
+from agenx_cli.core.attempt import CallbackAgreed
+from agenx_cli.store.attempt_rows import fold_into, load
 from agenx_cli.store.database import Database
 from agenx_cli.store.tables import callbacks
 
@@ -32,11 +34,14 @@ class Callbacks:
         self._database = database
 
     def put(self, attempt_uid: str, phone: str, due_at: datetime, note: str | None, now: datetime) -> None:
-        """Write down when to ring again; a later agreement of the same call replaces it."""
+        """Write down when to ring again, and report it to the attempt; a later agreement of the call replaces it."""
         changed = {"phone": phone, "due_at": due_at, "note": note, "created_at": now}
         row = insert(callbacks).values(attempt_uid=attempt_uid, **changed)
         with self._database.write() as connection:
             connection.execute(row.on_conflict_do_update(["attempt_uid"], set_=changed))
+            attempt = load(connection, attempt_uid)
+            if attempt is not None:
+                fold_into(connection, attempt, CallbackAgreed(), "callback", now)
 
     def of(self, attempt_uid: str) -> Callback | None:
         """What was agreed in one call, if anything."""

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
+from agenx_cli.core.attempt import MeetingBooked, MeetingCancelled
 from agenx_cli.core.booking import Meeting, MeetingStatus, SlotTaken, Span
+from agenx_cli.store.attempt_rows import fold_into, load
 from agenx_cli.store.database import Database
 from agenx_cli.store.tables import meetings
 
@@ -67,8 +69,10 @@ class Meetings:
     ) -> Meeting | None:
         with self._database.write() as connection:
             change = update(meetings).where(meetings.c.id == meeting_id, meetings.c.status.in_(old))
-            connection.execute(change.values(status=new, updated_at=now))
+            changed = connection.execute(change.values(status=new, updated_at=now)).rowcount == 1
             row = connection.execute(select(meetings).where(meetings.c.id == meeting_id)).one_or_none()
+            if changed and row is not None:
+                _report(connection, row, now)
             return None if row is None else _meeting(row)
 
     def _all(self, query: "Select[Any]") -> tuple[Meeting, ...]:
@@ -83,6 +87,14 @@ def _standing(host: str, span: Span) -> "Select[Any]":
         meetings.c.starts_at < span.end,
         meetings.c.ends_at > span.start,
     )
+
+
+def _report(connection: Connection, row: "Row[Any]", now: datetime) -> None:
+    """Tell the attempt what became of its meeting, in the same transaction."""
+    attempt = None if row.attempt_uid is None else load(connection, row.attempt_uid)
+    if attempt is not None:
+        event = MeetingBooked(row.id) if row.status == "booked" else MeetingCancelled(row.id)
+        fold_into(connection, attempt, event, f"meeting.{row.status}:{row.id}", now)
 
 
 def _meeting(row: "Row[Any]") -> Meeting:

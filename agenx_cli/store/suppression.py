@@ -5,6 +5,8 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from agenx_cli.core.attempt import OptedOut
+from agenx_cli.store.attempt_rows import fold_into, load
 from agenx_cli.store.database import Database
 from agenx_cli.store.records import Suppressed
 from agenx_cli.store.tables import suppression
@@ -16,10 +18,16 @@ class SuppressionList:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, number: str, reason: str, source: str, now: datetime) -> bool:
-        """Suppress. False when it already was; the first reason stays."""
+    def add(self, number: str, reason: str, source: str, now: datetime, *, attempt_uid: str | None = None) -> bool:
+        """Suppress. False when it already was; the first reason stays.
+
+        With ``attempt_uid``, that call's opt-out is reported in the same transaction.
+        """
         row = insert(suppression).values(number=number, reason=reason, source=source, created_at=now)
         with self._database.write() as connection:
+            attempt = None if attempt_uid is None else load(connection, attempt_uid)
+            if attempt is not None:
+                fold_into(connection, attempt, OptedOut(), "opt_out", now)
             return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
     def remove(self, number: str) -> bool:

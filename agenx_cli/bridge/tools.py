@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agenx_cli.core.booking import Meeting, SlotTaken, Span, choose, free_slots, offers
+from agenx_cli.core.booking import Meeting, SlotProblem, SlotTaken, Span, choose, free_slots, offers
 from agenx_cli.core.phrases import spoken
 from agenx_cli.core.playbook import Playbook
 from agenx_cli.core.signals import ToolAnswered, ToolCall

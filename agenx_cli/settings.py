@@ -11,7 +11,6 @@ own (``Settings.overlay``), and the state lives in ``<data directory>/simulation
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -171,7 +170,7 @@ def load_settings(
         )
     for tables in files:
         sources += tables.layers(profile)
-    return _build(sources, profile, environ)
+    return _build(sources, profile)
 
 
 def user_config(environ: Mapping[str, str]) -> Path:
@@ -216,10 +215,10 @@ def terminal() -> Terminal:
     return Terminal(bool(os.environ.get("NO_COLOR")), os.environ.get("TERM") == "dumb")
 
 
-def _build(sources: list[Source], profile: str | None, environ: Mapping[str, str]) -> Settings:
+def _build(sources: list[Source], profile: str | None) -> Settings:
     simulate = _parse([s.only({"simulate"}) for s in sources], frozenset())[0].get("simulate", False)
     values, origins = _parse(sources, ACCOUNTS if simulate else frozenset())
-    home = values.pop("home", None) or _default_home(environ)
+    home = values.pop("home", None) or _default_home()
     if simulate:
         home = home / "simulation"
     home = Path(os.path.abspath(home))  # noqa: PTH100 - resolve() would follow links the user chose
@@ -265,11 +264,9 @@ def _cross_check(settings: Settings) -> None:
         )
 
 
-def _default_home(environ: Mapping[str, str]) -> Path:
+def _default_home() -> Path:
     from platformdirs import user_data_path
 
-    if sys.platform == "win32" and not environ.get("USERPROFILE"):
-        raise SettingsError("this account has no home directory", fix="set AGENX_HOME to a directory of your own")
     return user_data_path("agenx", appauthor=False)
 
 

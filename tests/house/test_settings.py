@@ -242,6 +242,34 @@ def test_every_row_is_a_field_of_settings_and_every_default_is_readable(tmp_path
             assert row.read(value) == value
 
 
+def test_a_settings_file_that_is_a_folder_has_no_settings_and_an_unreadable_one_is_an_error(tmp_path):
+    (tmp_path / ".env").mkdir()
+    assert read(tmp_path).port == 5050
+    deep = tmp_path / ("x" * 300)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read(deep)
+
+
+def test_names_that_are_not_ours_are_left_alone_in_an_environment_file(tmp_path):
+    (tmp_path / ".env").write_text("export OTHER='x y'\nPORT=7 # a comment\nEMPTY=\nNAME_ONLY\n")
+    assert read(tmp_path).port == 7
+
+
+def test_a_key_that_is_like_nothing_is_refused_too(tmp_path):
+    (tmp_path / "agenx.toml").write_text("simulate = true\nzzz = 1\n")
+    with pytest.raises(SettingsError, match="line 2") as caught:
+        read(tmp_path)
+    assert "config show" in (caught.value.fix or "")
+    (tmp_path / "agenx.toml").write_text("simulate = true\n[profile.a]\nport = 7.5\n")
+    assert read(tmp_path).simulate
+
+
+def test_without_agenx_home_the_platform_decides(tmp_path):
+    settings = load_settings(environ={"PATH": "/bin"}, directory=tmp_path)
+    assert "agenx" in settings.home.parts[-1]
+    assert settings.home.is_absolute()
+
+
 @given(st.dictionaries(st.sampled_from([row.env for row in FIELDS.values()]), st.text(max_size=40), max_size=6))
 @example({"AGENX_HOME": "~nobody-of-this-name"})
 @example({"HOST": " "})

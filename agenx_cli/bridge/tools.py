@@ -151,6 +151,7 @@ class Toolbox:
             status="held",
             phone=self._callee,
             title=rules.title or self._playbook.company,
+            zone=self._zone.key,
             name=request.name,
             email=request.email,
             notes=request.notes,

@@ -51,7 +51,10 @@ class SlotProblem:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A meeting as the store keeps it. ``held`` blocks the slot, ``booked`` is promised to the callee."""
+    """A meeting as the store keeps it. ``held`` blocks the slot, ``booked`` is promised to the callee.
+
+    ``zone`` is the one in which its time was spoken of; the moments themselves are in UTC.
+    """
 
     id: str
     attempt_uid: str | None
@@ -61,6 +64,7 @@ class Meeting:
     status: MeetingStatus
     phone: str
     title: str
+    zone: str
     name: str | None
     email: str | None
     notes: str | None

@@ -167,6 +167,7 @@ meetings = Table(
     Column("status", Text, nullable=False),
     Column("phone", Text, nullable=False),
     Column("title", Text, nullable=False),
+    Column("zone", Text, nullable=False),
     Column("name", Text),
     Column("email", Text),
     Column("notes", Text),

@@ -110,6 +110,7 @@ def _tools() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("phone", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
         sa.Column("name", sa.Text()),
         sa.Column("email", sa.Text()),
         sa.Column("notes", sa.Text()),

@@ -63,13 +63,13 @@ def fold_into(
 
     An attempt that ends without the carrier's word for when gets ``now``, once.
     """
-    kept = connection.execute(
+    connection.execute(
         sqlite_insert(attempt_events)
         .values(attempt_uid=attempt.uid, key=key, kind=type(event).__name__, body=event_to_json(event), at=now)
         .on_conflict_do_nothing()
     )
     facts = fold(attempt.facts, event)
-    if (kept.rowcount == 0 or facts == attempt.facts) and not columns:
+    if facts == attempt.facts and not columns:
         return attempt
     values = derived(facts) | {"error_code": facts.not_placed or facts.error_code} | columns
     if values["phase"] == Phase.ENDED and values["ended_at"] is None:

@@ -155,7 +155,8 @@ class Attempts:
             stored = connection.execute(select(attempts).where(attempts.c.uid == uid)).fetchone()
             if not tickets.fits(ticket, None if stored is None else stored.ticket_hash) or stored is None:
                 return None
-            if stored.ticket_used_at is not None or record_of(stored).over:
+            attempt = record_of(stored)
+            if attempt.ticket_used_at is not None or attempt.over or attempt.facts.interrupted:
                 return None
             if stored.ticket_expires_at is not None and now >= stored.ticket_expires_at:
                 return None

@@ -100,12 +100,12 @@ _WAIT = _rule(r"""
     (?:one|just a|give me a) (?:moment|second|minute) | let me (?:check|see|look) | hold on | checking
 """)
 _SPANISH = _rule(r"""
-    (?:el|la|los|las|que|de|por|para|con|es|su|le|lo|un|una|y|sí|se|no)\b
+    (?:el|la|los|las|que|de|por|para|con|es|su|le|lo|un|una|y|sí|se|al)\b
     (?:usted|gracias|hola|soy|ahí|adiós|señal|muy|bien|entendido)\b | buen[oa]s?\b
 """)
 _ENGLISH = _rule(r"""
-    (?:the|and|of|to|is|for|with|what|i|i'm|are|have|or|at|a|do|no)\b
-    you\w* | (?:thank\w*|hello|hi|good|this|we|that|there|goodbye|understood|right)\b
+    (?:the|and|of|to|is|for|with|what|i|i'm|are|have|or|at|an|do)\b
+    you\w* | (?:thank\w*|hello|hi|good|this|we|that|there|goodbye|please|understood|right)\b
 """)
 
 

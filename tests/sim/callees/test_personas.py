@@ -147,12 +147,24 @@ def talk(persona: str, seed: int, lines: dict[str, str] = SPANISH, **options: ob
     return line
 
 
+def said_by(callee: Callee) -> list[str]:
+    return [text for _, who, text in callee.log if who == "said"]
+
+
+def heard_by(callee: Callee) -> list[str]:
+    return [text for _, who, text in callee.log if who == "heard"]
+
+
 def said(line: Line) -> list[str]:
-    return [text for _, who, text in line.callee.log if who == "said"]
+    return said_by(line.callee)
 
 
 def heard(line: Line) -> list[str]:
-    return [text for _, who, text in line.callee.log if who == "heard"]
+    return heard_by(line.callee)
+
+
+def chunks(audio: bytes) -> list[bytes]:
+    return [audio[at : at + FRAME].ljust(FRAME, SILENCE) for at in range(0, len(audio), FRAME)]
 
 
 BOTH = pytest.mark.parametrize("lines", [SPANISH, ENGLISH], ids=["es", "en"])
@@ -191,7 +203,7 @@ def test_the_one_who_interrupts_does_so_once_or_twice_and_never_the_first_uttera
                 callee.step(audio[at : at + FRAME], at_ms)
                 at_ms += 20
         spoke = [at for at, who, _ in callee.log if who == "said"]
-        cuts = [sum(start + 800 <= at < end for at in spoke) for start, end in spans]
+        cuts = [sum(start + 780 <= at < end for at in spoke) for start, end in spans]
         assert cuts[0] == 0
         assert max(cuts) == 1
         counts.add(sum(cuts))
@@ -332,3 +344,20 @@ def test_the_line_is_told_when_a_detector_would_know(persona):
         assert 400 <= callee.ring_ms <= 1_400
         assert 0 < callee.machine_verdict_ms <= 5_000
         assert callee.answered_by == ("machine" if persona == "voicemail" else "human")
+
+
+def test_while_we_look_something_up_it_waits():
+    callee = Callee("interested", 2)
+    for at_ms, frame in enumerate([*chunks(speak("Un momento, por favor."))] + [QUIET] * 100):
+        assert callee.step(frame, 20 * at_ms) == QUIET
+
+
+def test_the_one_who_was_cut_off_in_a_hold_waits_for_the_rest():
+    """A pause of 900 ms inside an utterance is not its end, one of two seconds is."""
+    audio = chunks(speak(SPANISH["opening"]))
+    for pause, answered in ((45, True), (100, False)):
+        callee = Callee("interested", 2)
+        for at_ms, frame in enumerate(audio[:30] + [QUIET] * pause + audio[30:] + [QUIET] * 80):
+            callee.step(frame, 20 * at_ms)
+        assert (SPANISH["opening"] in heard_by(callee)) is answered
+        assert any("oído" in text for text in said_by(callee)) is not answered

@@ -8,6 +8,8 @@ from typing import Any
 
 from agenx_cli.errors import SettingsError
 
+_CENTURY_S = 100 * 366 * 86_400
+
 
 def _text(raw: str) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in raw):
@@ -56,9 +58,10 @@ def _yes_no(raw: str) -> bool:
 
 
 def _seconds(raw: str) -> float:
-    if not re.fullmatch(r"[+-]?[0-9]{1,10}(\.[0-9]{1,9})?", raw.strip()):
+    seconds = float(raw)
+    if not abs(seconds) < _CENTURY_S:
         raise ValueError("it is a number of seconds")
-    return float(raw)
+    return seconds
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

@@ -7,11 +7,11 @@ To add a verb
        along with them.
     2. ``frame(ctx).out`` speaks (``cli.output``), ``frame(ctx).settings(simulate=…, host=…, port=…)`` reads the
        settings with the command's own flags on top. ``--json``, ``-o``, ``-q``, ``-v``, ``--no-color``, ``--no-input``
-       and ``--profile`` belong to the frame and work before and after the command.
+       and ``--profile`` belong to the frame and work before and after the command. ``--simulate`` is ``cli.frame.Simulate``.
     3. Return an exit code (None is 0), raise an AgenxError for the rest: it is printed with its fix and ends the
        process with its own code. Nothing else needs catching.
     4. Add a line below: ``app.command("verb", rich_help_panel=…)(verb.function)``, or ``app.add_typer(verb.app, …)``
-       for a group (``app = typer.Typer(**GROUP)``).
+       for a group (as ``config``).
 """
 
 import signal

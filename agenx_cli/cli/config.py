@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agenx_cli.cli.frame import frame
+from agenx_cli.cli.frame import Simulate, frame
 
 app = typer.Typer(help="What is set, and where it comes from.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ def show(
     ctx: typer.Context,
     *,
     origin: Annotated[bool, typer.Option("--origin", help="Also say which source each value came from.")] = False,
-    simulate: Annotated[bool, typer.Option("--simulate", help="As a rehearsal would see them.")] = False,
+    simulate: Simulate = False,
 ) -> None:
     """Print every setting. Secrets and our phone number are masked."""
     out = frame(ctx).out

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
@@ -11,6 +11,12 @@ from agenx_cli.cli.output import Mode, Output
 from agenx_cli.errors import UsageError
 from agenx_cli.log import Redactor, start_logging
 from agenx_cli.settings import Settings, load_settings
+
+
+Simulate = Annotated[
+    bool, typer.Option("--simulate", help="Use the rehearsals' state instead of the real one (or AGENX_SIMULATE=1).")
+]
+"""The flag of every command that reads or changes state."""
 
 
 @dataclass

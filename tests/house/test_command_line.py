@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import agenx_cli
 from agenx_cli import errors
 from agenx_cli.cli import app as root
-from agenx_cli.cli.frame import hoist
+from agenx_cli.cli.frame import GLOBAL_FLAGS, GLOBAL_OPTIONS, hoist
 
 HEAVY = (
     "twilio", "fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "openai", "pydantic", "websockets", "httpx2",
@@ -55,9 +55,12 @@ def test_the_version_is_the_packages():
     assert agenx("--version").stdout == f"agenx {agenx_cli.__version__}\n"
 
 
-def test_every_command_shown_has_help_and_none_is_unfinished():
+def test_every_command_has_help_and_leaves_the_global_flags_to_the_frame():
     def walk(command, path):
         assert command.help, path
+        if len(path) > 1:
+            own = {flag for param in command.params for flag in param.opts}
+            assert own & (GLOBAL_FLAGS | GLOBAL_OPTIONS) == set(), f"{path}: the frame owns these"
         for name, child in getattr(command, "commands", {}).items():
             walk(child, [*path, name])
 

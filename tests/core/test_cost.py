@@ -44,7 +44,7 @@ EXAMPLE = {
 count = st.integers(0, 1_000_000)
 
 
-def usage(text, audio, image, cached, said, spoken, other):
+def usage(*, text=0, audio=0, image=0, cached=(0, 0, 0), said=0, spoken=0, other=0):
     given_ = {"text_tokens": text, "audio_tokens": audio, "image_tokens": image}
     of = dict(zip(("text_tokens", "audio_tokens", "image_tokens"), cached, strict=True))
     return {
@@ -69,40 +69,28 @@ def test_tokens_of_reasoning_are_billed_as_text():
 
 
 def test_pictures_have_a_price_too():
-    record = usage(0, 0, 100, (0, 0, 40), 0, 0, 0)
+    record = usage(image=100, cached=(0, 0, 40))
     assert reply_cost(record, PRICE) == pytest.approx((60 * 5 + 40 * 0.5) / 1e6)
 
 
-@given(count, count, count, count, count, count)
-def test_the_cost_is_the_sum_of_its_parts(text, audio, image, said, spoken, other):
-    whole = reply_cost(usage(text, audio, image, (0, 0, 0), said, spoken, other), PRICE)
-    parts = [
-        usage(text, 0, 0, (0, 0, 0), 0, 0, 0),
-        usage(0, audio, 0, (0, 0, 0), 0, 0, 0),
-        usage(0, 0, image, (0, 0, 0), 0, 0, 0),
-        usage(0, 0, 0, (0, 0, 0), said, 0, 0),
-        usage(0, 0, 0, (0, 0, 0), 0, spoken, 0),
-        usage(0, 0, 0, (0, 0, 0), 0, 0, other),
-    ]
-    assert whole == pytest.approx(sum(reply_cost(part, PRICE) for part in parts))
+@given(st.fixed_dictionaries(dict.fromkeys(("text", "audio", "image", "said", "spoken", "other"), count)))
+def test_the_cost_is_the_sum_of_its_parts(counts):
+    whole = reply_cost(usage(**counts), PRICE)
+    assert whole == pytest.approx(sum(reply_cost(usage(**{k: v}), PRICE) for k, v in counts.items()))
 
 
 @given(count, count, count, st.tuples(count, count, count), count)
 def test_caching_only_ever_saves(text, audio, image, cached, spoken):
-    saved = reply_cost(usage(text, audio, image, cached, 0, spoken, 0), PRICE)
-    full = reply_cost(usage(text, audio, image, (0, 0, 0), 0, spoken, 0), PRICE)
+    saved = reply_cost(usage(text=text, audio=audio, image=image, cached=cached, spoken=spoken), PRICE)
+    full = reply_cost(usage(text=text, audio=audio, image=image, spoken=spoken), PRICE)
     assert 0 <= saved <= full * (1 + 1e-9)
 
 
+KEYS = ["input_token_details", "output_token_details", "cached_tokens_details", "cached_tokens"]
+KEYS += ["text_tokens", "audio_tokens", "output_tokens", "seconds", "type"]
 strange = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just(10**400),
-    lambda inner: st.dictionaries(
-        st.sampled_from(
-            ["input_token_details", "output_token_details", "cached_tokens_details", "text_tokens", "audio_tokens"]
-            + ["cached_tokens", "output_tokens", "seconds", "type"]
-        ),
-        inner,
-    ),
+    lambda inner: st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=20,
 )
 

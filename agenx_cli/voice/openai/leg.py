@@ -11,6 +11,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -22,10 +24,6 @@ from agenx_cli.voice.openai import events
 from agenx_cli.voice.openai.profiles import Profile, host_of, is_loopback
 from agenx_cli.voice.openai.refusals import closing, fault, from_network, from_status
 
-PATIENCE_S = 5.0
-"""How long opening may take in all, retries included: about as long as a telephone rings."""
-CONFIGURE_S = 5.0
-CLOSE_S = 2.0
 FIRST_PAUSE_S = 0.25
 PING_S = 10.0
 QUEUE_LIMIT = 1000
@@ -36,14 +34,24 @@ SOCKET_LOG.setLevel(logging.WARNING)
 """The library logs headers and frames at DEBUG: the key and what people say."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: for the upgrade, retries included (about as long as a telephone rings); for the echo of our
+    configuration; for a polite close."""
+
+    upgrade_s: float = 5.0
+    configure_s: float = 5.0
+    close_s: float = 2.0
+
+
 class OpenAIVoice:
     """Sessions at one provider (``ports.VoiceModel``)."""
 
-    def __init__(self, profile: Profile, api_key: str, base_url: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, profile: Profile, api_key: str, base_url: str, *, patience: Patience = Patience()) -> None:
         self._profile = profile
         self._api_key = api_key
         self._base_url = base_url
-        self._patience_s = patience_s
+        self._patience = patience
 
     def __repr__(self) -> str:
         return f"OpenAIVoice({self._profile.name})"
@@ -58,18 +66,18 @@ class OpenAIVoice:
         try:
             await self._confirm(socket, decoder, config)
         except BaseException:
-            await _shut(socket)
+            await _shut(socket, self._patience.close_s)
             raise
-        return OpenAILeg(socket, decoder, receive)
+        return OpenAILeg(socket, decoder, receive, self._patience.close_s)
 
     async def _confirm(self, socket: ClientConnection, decoder: events.Decoder, config: SessionConfig) -> None:
         """Configure the session, or say why that is not possible."""
         name = self._profile.name
         try:
-            async with asyncio.timeout(CONFIGURE_S):
+            async with asyncio.timeout(self._patience.configure_s):
                 await self._configure(socket, decoder, config)
         except TimeoutError as exc:
-            text = f"the voice model did not confirm the session within {CONFIGURE_S:g} s"
+            text = f"the voice model did not confirm the session within {self._patience.configure_s:g} s"
             raise VoiceError(text, provider=name, code="timeout", retryable=True) from exc
         except ConnectionClosed as exc:
             code = None if exc.rcvd is None else str(int(exc.rcvd.code))
@@ -85,7 +93,7 @@ class OpenAIVoice:
             text = "the key of the voice model is empty or holds characters that no key has"
             raise VoiceError(text, provider=self._profile.name, credentials=True, fix="set OPENAI_API_KEY")
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience_s
+        deadline = loop.time() + self._patience.upgrade_s
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -111,7 +119,7 @@ class OpenAIVoice:
             open_timeout=seconds,
             ping_interval=PING_S,
             ping_timeout=PING_S,
-            close_timeout=CLOSE_S,
+            close_timeout=self._patience.close_s,
             logger=SOCKET_LOG,
             proxy=None if is_loopback(host_of(url)) else True,
         )
@@ -140,10 +148,17 @@ class _Connect(connect):
 class OpenAILeg:
     """One open session (``ports.VoiceLeg``). ``hear`` and ``send`` never wait and never raise for a lost session."""
 
-    def __init__(self, socket: ClientConnection, decoder: events.Decoder, receive: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        socket: ClientConnection,
+        decoder: events.Decoder,
+        receive: Callable[[Event], None],
+        close_s: float,
+    ) -> None:
         self.decoder = decoder
         self._socket = socket
         self._receive = receive
+        self._close_s = close_s
         self._queue: deque[str] = deque()
         self._queued = asyncio.Event()
         self._over = False
@@ -186,16 +201,18 @@ class OpenAILeg:
             reader.cancel()
             writer.cancel()
             broken, _ = await asyncio.gather(reader, writer, return_exceptions=True)
-            await _shut(self._socket)
+            await _shut(self._socket, self._close_s)
         if isinstance(broken, Exception):
             raise broken
 
     async def _read(self) -> None:
         try:
-            while not self._over:
-                for event in self.decoder.decode(await self._socket.recv()):
-                    if not self._over:
-                        self._receive(event)
+            while True:
+                message = await self._socket.recv()
+                if self._over:
+                    return
+                for event in self.decoder.decode(message):
+                    self._receive(event)
         except ConnectionClosed as exc:
             self._lose(closing(exc))
         except RemoteProtocolError as exc:
@@ -221,10 +238,19 @@ class OpenAILeg:
         self._ended.set()
 
 
-async def _shut(socket: ClientConnection) -> None:
-    """Close politely, and by force when that takes too long."""
+async def _shut(socket: ClientConnection, seconds: float) -> None:
+    """Close politely, and by force when that takes too long.
+
+    What still comes in is read and thrown away: behind a full buffer the other side's farewell would never be seen.
+    """
     try:
-        async with asyncio.timeout(CLOSE_S):
-            await socket.close()
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(socket.close(), _drain(socket))
     except TimeoutError:
         socket.transport.abort()
+
+
+async def _drain(socket: ClientConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            await socket.recv()

@@ -7,7 +7,8 @@ To add a verb
        along with them.
     2. ``frame(ctx).out`` speaks (``cli.output``), ``frame(ctx).settings(simulate=…, host=…, port=…)`` reads the
        settings with the command's own flags on top. ``--json``, ``-o``, ``-q``, ``-v``, ``--no-color``, ``--no-input``
-       and ``--profile`` belong to the frame and work before and after the command. ``--simulate`` is ``cli.frame.Simulate``.
+       and ``--profile`` belong to the frame and work before and after the command.
+       ``--simulate`` is ``cli.frame.Simulate``.
     3. Return an exit code (None is 0), raise an AgenxError for the rest: it is printed with its fix and ends the
        process with its own code. Nothing else needs catching.
     4. Add a line below: ``app.command("verb", rich_help_panel=…)(verb.function)``, or ``app.add_typer(verb.app, …)``
@@ -25,7 +26,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from agenx_cli import __version__
-from agenx_cli.cli import config, sim
+from agenx_cli.cli import calls, config, meetings, playbook, sim, suppress
 from agenx_cli.cli.frame import Frame, frame, hoist, stdio_in_utf8
 from agenx_cli.errors import AgenxError
 
@@ -98,6 +99,10 @@ def root(
     ctx.obj = Frame(profile, output, json, quiet, verbose, no_color, no_input)
 
 
+app.add_typer(calls.app, name="calls", rich_help_panel=STATE)
+app.add_typer(meetings.app, name="meetings", rich_help_panel=STATE)
+app.add_typer(suppress.app, name="suppress", rich_help_panel=STATE)
+app.add_typer(playbook.app, name="playbook", rich_help_panel=SETUP)
 app.add_typer(sim.app, name="sim", rich_help_panel=REHEARSAL)
 app.add_typer(config.app, name="config", rich_help_panel=SETUP)
 
@@ -136,7 +141,7 @@ def _complain(error: TyperException) -> None:
     if message.strip():
         ctx = getattr(error, "ctx", None)
         path = ctx.command_path if ctx is not None else "agenx"
-        Frame().speaker().complain(message.rstrip(), f"{path} --help")
+        Frame().speaker().complain(Frame().redact(message.rstrip()), f"{path} --help")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> AgenxError | None:

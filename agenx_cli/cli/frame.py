@@ -12,7 +12,6 @@ from agenx_cli.errors import UsageError
 from agenx_cli.log import Redactor, start_logging
 from agenx_cli.settings import Settings, load_settings
 
-
 Simulate = Annotated[
     bool, typer.Option("--simulate", help="Use the rehearsals' state instead of the real one (or AGENX_SIMULATE=1).")
 ]

@@ -1,6 +1,6 @@
 """The plug points. An adapter is a class with these methods; ``wiring`` chooses it by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -221,6 +221,10 @@ class Calendar(Protocol):
 
     def put(self, meeting: Meeting) -> None:
         """Write the meeting down as it now is, booked or cancelled. May be repeated. Raises CalendarError."""
+        ...
+
+    def repair(self, meetings: Sequence[Meeting]) -> int:
+        """Write down what a crash kept from it; says how many that were. Raises CalendarError."""
         ...
 
 

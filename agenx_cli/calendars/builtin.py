@@ -6,7 +6,7 @@ cancelled meeting says so, so that importing a file again changes the same entry
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -42,8 +42,8 @@ class BuiltinCalendar:
                 fix=f"make room or mend the permissions of {self._folder}; the next start writes it",
             ) from exc
 
-    def repair(self, meetings: Iterable[Meeting]) -> int:
-        """Write the files that a crash left unwritten or old; the number of them. Raises CalendarError."""
+    def repair(self, meetings: Sequence[Meeting]) -> int:
+        """Write the files that a crash left unwritten or old; says how many that were. Raises CalendarError."""
         written = 0
         for meeting in meetings:
             if meeting.status != "held" and not self._is_current(meeting):

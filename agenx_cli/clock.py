@@ -130,3 +130,13 @@ class RehearsalState:
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps({"offset_s": offset_s, "reached": reached.isoformat() if reached else None}))
         fresh.replace(self._path)
+
+
+def clock_of(home: Path, *, simulate: bool, offset_s: float = 0.0) -> SystemClock:
+    """The clock of a command that starts no world of its own: in a rehearsal, where that has got to."""
+    system = SystemClock()
+    if not simulate:
+        return RehearsalClock(offset_s) if offset_s else system
+    now = system.now()
+    reached = RehearsalState(home).reached(now)
+    return RehearsalClock((reached - now).total_seconds()) if reached else system

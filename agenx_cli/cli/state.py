@@ -35,9 +35,9 @@ def opened(frame: Frame, *, simulate: bool) -> Iterator[tuple["Settings", "Store
 
 def now_of(settings: "Settings") -> datetime:
     """The moment: the real one, or the rehearsal's where the settings say so."""
-    from agenx_cli.clock import RehearsalClock, SystemClock
+    from agenx_cli.clock import clock_of
 
-    return (RehearsalClock(settings.sim_clock) if settings.sim_clock else SystemClock()).now()
+    return clock_of(settings.home, simulate=settings.simulate, offset_s=settings.sim_clock).now()
 
 
 def number_of(text: str, region: str | None) -> str:

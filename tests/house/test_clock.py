@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenx_cli.clock import RehearsalClock, RehearsalState, SystemClock, moment, next_tuesday, rehearsal_start
+from agenx_cli.clock import RehearsalClock, RehearsalState, SystemClock, clock_of, moment, next_tuesday, rehearsal_start
 from agenx_cli.errors import StoreError, UsageError
 
 ZONES = ("Europe/Madrid", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu", "UTC")
@@ -121,3 +121,13 @@ def test_what_is_saved_is_an_offset_and_a_moment(tmp_path):
     saved = json.loads((tmp_path / "clock.json").read_text())
     assert saved["offset_s"] == 5
     assert datetime.fromisoformat(saved["reached"]).tzinfo is not None
+
+
+def test_a_command_beside_a_rehearsal_reads_the_rehearsals_clock(tmp_path):
+    real = SystemClock().now()
+    assert clock_of(tmp_path, simulate=True).now() - real < timedelta(hours=1)
+    ended = RehearsalClock(timedelta(days=9).total_seconds())
+    RehearsalState(tmp_path).finish(ended)
+    assert timedelta(0) <= clock_of(tmp_path, simulate=True).now() - ended.now() + timedelta(seconds=5)
+    assert clock_of(tmp_path, simulate=False).now() - real < timedelta(hours=1)
+    assert clock_of(tmp_path, simulate=False, offset_s=7200).now() - real > timedelta(hours=1)

@@ -67,6 +67,7 @@ class Person:
         self._language = language
         self._turns = 0
         self._times: dict[Intent, int] = {}
+        self._last = ""
         self._sorries = 0
         self._asked = False
         self._cuts = 0
@@ -123,11 +124,13 @@ class Person:
         if key == "quiet":
             return None
         if key == "choose":
-            return Line(choice(BOOKS[self._language], heard, self._chance.number("choice")))
-        return self._say(key)
+            self._last = choice(BOOKS[self._language], heard, self._chance.number("choice"))
+            return Line(self._last)
+        return Line(self._last) if key == "again" and self._last else self._say(key)
 
     def _say(self, key: str) -> Line:
-        return Line(phrase(self._language, key, self._chance.number(key)), leave=key in LEAVING)
+        self._last = phrase(self._language, key, self._chance.number(key))
+        return Line(self._last, leave=key in LEAVING)
 
 
 class Machine:

@@ -4,13 +4,15 @@ By rules, broad ones, because a real model phrases freely. They are tried from t
 
 ==============  ====================================================================================================
 STILL_THERE     "¿Sigue ahí?", "¿Me oye?" · "Are you still there?", "Can you hear me?"
+REPEAT          "no le he entendido", "¿puede repetirlo?" · "I didn't catch that", "could you say that again?"
 FAREWELL        "adiós", "hasta luego", "que tenga un buen día" · "goodbye", "have a great day"; not before a question
 ANYTHING_ELSE   "¿Algo más?", "¿Necesita algo más?" · "Anything else?"
 OFFER           a question with two or more times: "el martes a las 10:00 o el jueves a las 11"
+NAME            a question with "cómo se llama", "con quién hablo" · "your name", "who am I speaking with"
 CONFIRM         a question with "confirmo", "es correcto", "¿la reservo?" · "is that right?", "shall I book it?"
 OFFER           a question with one time
 EMAIL           a question with "correo" · "e-mail"
-NAME            a question with "su nombre", "con quién hablo" · "your name", "who am I speaking with"
+WHEN            a question with "cuándo", "qué día", "a qué hora" · "when", "what day", "what time"
 QUESTION        any other question
 DONE            "queda reservada", "no volveremos a llamarle" · "is booked", "we won't call you again"
 WAIT            "un momento", "déjeme mirar" · "one moment", "let me check"
@@ -31,12 +33,14 @@ class Intent(Enum):
     """What the other side wants with what it said."""
 
     STILL_THERE = auto()
+    REPEAT = auto()
     FAREWELL = auto()
     ANYTHING_ELSE = auto()
     CONFIRM = auto()
     OFFER = auto()
     EMAIL = auto()
     NAME = auto()
+    WHEN = auto()
     QUESTION = auto()
     DONE = auto()
     WAIT = auto()
@@ -49,7 +53,7 @@ _DAY_EN = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|to
 _TIME_ES = rf"(?:a|de)\s+las?\s+(?:\d{{1,2}}(?:[:.h]\d{{2}})?|{_NUMBER_ES}(?:\s+y\s+(?:media|cuarto))?)"
 _TIME_EN = r"(?:at\s+)?(?:\d{1,2}(?::\d{2})?\s*[ap]\.?m\b\.?|\d{1,2}:\d{2}|noon)|at\s+\d{1,2}\b"
 _SLOT = re.compile(
-    rf"(?:{_DAY_ES}(?:,?\s+(?:d[ií]a\s+)?\d{{1,2}})?(?:\s+de\s+[a-zé]+)?,?\s+)?(?:{_TIME_ES})"
+    rf"(?:(?:\bel\s+)?{_DAY_ES}(?:,?\s+(?:d[ií]a\s+)?\d{{1,2}})?(?:\s+de\s+[a-zé]+)?,?\s+)?(?:{_TIME_ES})"
     rf"|(?:{_DAY_EN}(?:,?\s+(?:the\s+)?[a-z]*\s*\d{{1,2}}(?:st|nd|rd|th)?)?(?:\s+of)?(?:\s+(?!at\b)[a-z]+)?,?\s+)?"
     rf"(?:{_TIME_EN})",
     re.IGNORECASE,
@@ -83,9 +87,15 @@ _CONFIRM = _rule(r"""
 """)
 _EMAIL = _rule(r"correo | e-?mail")
 _NAME = _rule(r"""
-    su nombre | c[oó]mo se llama | (?:con )?qui[eé]n (?:hablo|tengo)
+    (?:es|dice|da|decirme|darme) su nombre | c[oó]mo se llama | qui[eé]n (?:hablo|tengo) | a nombre de qui[eé]n
     your name | who am i (?:speaking|talking) | who i am (?:speaking|talking)
 """)
+_REPEAT = _rule(r"""
+    no (?:le |la |lo )?(?:he )?(?:o[ií]do|entend|oigo) | (?:puede|podría|me lo) rep[ei]t
+    (?:didn't|did not|couldn't|could not) (?:quite )?(?:catch|hear|understand|get)
+    say (?:that|it) again | repeat (?:that|it)
+""")
+_WHEN = _rule(r"cu[aá]ndo | qu[eé] (?:d[ií]a|hora|momento) | when\b | (?:what|which) (?:day|time|moment)")
 _DONE = _rule(r"""
     (?:queda|está|ha quedado|he|hemos) (?:usted )?(?:ya )?(?:reservad|agendad|apuntad|confirmad|anotad|registrad)
     (?:queda|está|ha quedado|le he|hemos) (?:ya )?(?:eliminad|borrad|quitad|dado de baja) | le confirmo
@@ -115,13 +125,15 @@ def intent_of(text: str) -> Intent:
     slots = len(slots_in(text))
     rules = (
         (Intent.STILL_THERE, asks and _STILL_THERE.search(text)),
+        (Intent.REPEAT, _REPEAT.search(text)),
         (Intent.FAREWELL, not text.rstrip().endswith("?") and _FAREWELL.search(text)),
         (Intent.ANYTHING_ELSE, asks and _ANYTHING_ELSE.search(text)),
         (Intent.OFFER, asks and slots > 1),
+        (Intent.NAME, asks and _NAME.search(text)),
         (Intent.CONFIRM, asks and _CONFIRM.search(text)),
         (Intent.OFFER, asks and slots == 1),
         (Intent.EMAIL, asks and _EMAIL.search(text)),
-        (Intent.NAME, asks and _NAME.search(text)),
+        (Intent.WHEN, asks and _WHEN.search(text)),
         (Intent.QUESTION, asks),
         (Intent.DONE, _DONE.search(text)),
         (Intent.WAIT, _WAIT.search(text)),
@@ -131,7 +143,8 @@ def intent_of(text: str) -> Intent:
 
 def slots_in(text: str) -> list[str]:
     """The times of day in a text, as they were said, each with its day where it has one, without repetition."""
-    return list(dict.fromkeys(match.group().strip(" ,.") for match in _SLOT.finditer(text)))
+    found = (match.group().strip(" ,.") for match in _SLOT.finditer(text))
+    return list(dict.fromkeys(re.sub(r"^El\b", "el", slot) for slot in found))
 
 
 def language_of(text: str, otherwise: Language) -> Language:

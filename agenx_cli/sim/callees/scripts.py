@@ -4,6 +4,7 @@ A cell names an entry of the phrase book, or one of these:
 
 =========  =========================================================================================================
 ``choose``   take one of the times on offer
+``again``    say once more what it said last
 ``quiet``    say nothing
 =========  =========================================================================================================
 
@@ -22,6 +23,7 @@ Cells = dict[Intent, tuple[str, ...]]
 
 _POLITE: Cells = {
     Intent.STILL_THERE: ("here",),
+    Intent.REPEAT: ("again", "again", "leave"),
     Intent.FAREWELL: ("bye",),
     Intent.ANYTHING_ELSE: ("nothing",),
     Intent.DONE: ("thanks", "quiet"),
@@ -32,9 +34,11 @@ _WILLING: Cells = _POLITE | {
     Intent.CONFIRM: ("yes",),
     Intent.EMAIL: ("email",),
     Intent.NAME: ("name",),
-    Intent.QUESTION: ("interest", "yes"),
+    Intent.WHEN: ("when",),
+    Intent.QUESTION: ("interest", "sure"),
     Intent.STATEMENT: ("go_on", "go_on", "quiet"),
 }
+_ASKING = (Intent.OFFER, Intent.EMAIL, Intent.NAME, Intent.WHEN, Intent.QUESTION)
 _DECLINING = ("decline", "insist", "insist", "leave")
 
 
@@ -50,13 +54,11 @@ SCRIPTS: dict[str, Script] = {
     "interested": Script(_WILLING),
     "interrupts": Script(_WILLING, cuts_in=2),
     "not_interested": Script(
-        _POLITE
-        | dict.fromkeys((Intent.OFFER, Intent.EMAIL, Intent.NAME, Intent.QUESTION, Intent.CONFIRM), _DECLINING)
-        | {Intent.STATEMENT: ("decline", "quiet")}
+        _POLITE | dict.fromkeys((*_ASKING, Intent.CONFIRM), _DECLINING) | {Intent.STATEMENT: ("decline", "quiet")}
     ),
     "do_not_call": Script(
         _POLITE
-        | dict.fromkeys((Intent.OFFER, Intent.EMAIL, Intent.NAME, Intent.QUESTION), ("opt_out", "opt_out", "leave"))
+        | dict.fromkeys(_ASKING, ("opt_out", "opt_out", "leave"))
         | {
             Intent.CONFIRM: ("opt_out", "yes", "leave"),
             Intent.STATEMENT: ("opt_out", "quiet"),

@@ -361,3 +361,17 @@ def test_the_one_who_was_cut_off_in_a_hold_waits_for_the_rest():
             callee.step(frame, 20 * at_ms)
         assert (SPANISH["opening"] in heard_by(callee)) is answered
         assert any("oído" in text for text in said_by(callee)) is not answered
+
+
+def test_asked_to_repeat_it_says_the_same_again():
+    callee = Callee("not_interested", 2)
+    for at_ms, frame in enumerate(
+        chunks(speak(SPANISH["opening"]))
+        + [QUIET] * 100
+        + chunks(speak("Perdone, no le he entendido. ¿Puede repetirlo?"))
+        + [QUIET] * 100
+    ):
+        callee.step(frame, 20 * at_ms)
+    first, second = said_by(callee)
+    assert first == second
+    assert "interesa" in first

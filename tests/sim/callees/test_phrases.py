@@ -104,7 +104,7 @@ def test_a_sentence_in_no_language_changes_nothing():
     [
         (
             "¿El martes 24 a las 10:00 o el miércoles 25 a las 11:30?",
-            ["martes 24 a las 10:00", "miércoles 25 a las 11:30"],
+            ["el martes 24 a las 10:00", "el miércoles 25 a las 11:30"],
         ),
         ("el martes 24 de noviembre a las 10:00", ["el martes 24 de noviembre a las 10:00"]),
         ("¿a las 9 o a las diez y media?", ["a las 9", "a las diez y media"]),

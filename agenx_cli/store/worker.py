@@ -78,15 +78,24 @@ class Worker:
 
 def _locked(path: Path) -> sqlite3.Connection | None:
     """The side file, held exclusively, or None when another process has it."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError as exc:
+        raise _no_lock(path, exc) from exc
     try:
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as exc:
+    except sqlite3.DatabaseError as exc:
         with closing(connection):
             if "locked" in str(exc) or "busy" in str(exc):
                 return None
-            raise StoreError(f"the lock {path} cannot be taken: {exc}", fix="check the folder's permissions") from exc
+            raise _no_lock(path, exc) from exc
     return connection
+
+
+def _no_lock(path: Path, exc: sqlite3.Error) -> StoreError:
+    return StoreError(
+        f"the lock {path} cannot be taken: {exc}", fix="check the folder's permissions, or remove the file"
+    )
 
 
 def _held_by(record: WorkerRecord | None) -> str:

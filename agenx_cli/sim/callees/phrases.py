@@ -4,8 +4,8 @@ By rules, broad ones, because a real model phrases freely. They are tried from t
 
 ==============  ====================================================================================================
 STILL_THERE     "¿Sigue ahí?", "¿Me oye?" · "Are you still there?", "Can you hear me?"
-REPEAT          "no le he entendido", "¿puede repetirlo?" · "I didn't catch that", "could you say that again?"
 FAREWELL        "adiós", "hasta luego", "que tenga un buen día" · "goodbye", "have a great day"; not before a question
+REPEAT          "no le he entendido", "¿puede repetirlo?" · "I didn't catch that", "could you say that again?"
 ANYTHING_ELSE   "¿Algo más?", "¿Necesita algo más?" · "Anything else?"
 OFFER           a question with two or more times: "el martes a las 10:00 o el jueves a las 11"
 NAME            a question with "cómo se llama", "con quién hablo" · "your name", "who am I speaking with"
@@ -88,7 +88,7 @@ _CONFIRM = _rule(r"""
 _EMAIL = _rule(r"correo | e-?mail")
 _NAME = _rule(r"""
     (?:es|dice|da|decirme|darme) su nombre | c[oó]mo se llama | qui[eé]n (?:hablo|tengo) | a nombre de qui[eé]n
-    your name | who am i (?:speaking|talking) | who i am (?:speaking|talking)
+    (?:your|what) name | who am i (?:speaking|talking) | who i am (?:speaking|talking)
 """)
 _REPEAT = _rule(r"""
     no (?:le |la |lo )?(?:he )?(?:o[ií]do|entend|oigo) | (?:puede|podría|me lo) rep[ei]t
@@ -125,8 +125,8 @@ def intent_of(text: str) -> Intent:
     slots = len(slots_in(text))
     rules = (
         (Intent.STILL_THERE, asks and _STILL_THERE.search(text)),
-        (Intent.REPEAT, _REPEAT.search(text)),
         (Intent.FAREWELL, not text.rstrip().endswith("?") and _FAREWELL.search(text)),
+        (Intent.REPEAT, _REPEAT.search(text)),
         (Intent.ANYTHING_ELSE, asks and _ANYTHING_ELSE.search(text)),
         (Intent.OFFER, asks and slots > 1),
         (Intent.NAME, asks and _NAME.search(text)),

@@ -16,6 +16,7 @@ HEARD = {
     ],
     Intent.FAREWELL: [
         "Gracias, adiós.",
+        "Lo siento, no le he entendido. Adiós.",
         "Queda reservada para el martes. ¡Que tenga un buen día!",
         "Muchas gracias por su tiempo. ¡Hasta luego!",
         "¿Sí? De acuerdo, entonces nada más. Que pase buena tarde, adiós.",
@@ -44,6 +45,7 @@ HEARD = {
         "¿A nombre de quién la reservo?",
         "¿Con quién hablo?",
         "Who am I speaking with?",
+        "What name shall I book it under?",
     ],
     Intent.REPEAT: [
         "Perdone, no le he entendido bien. ¿Puede repetirlo?",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, assert_never, get_args
 
 from agenx_cli.core.playbook import AnswerField, EndReason, Playbook, tool_schema
 from agenx_cli.core.templates import clean
@@ -127,6 +127,8 @@ def _identity(request: Request) -> tuple[str, ...]:
             return (reason,)
         case CancelMeeting() | OptOut():
             return ()
+        case _:
+            assert_never(request)
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -131,7 +131,8 @@ def _explain(path: Sequence[str], kind: str, message: str) -> tuple[str, str]:
         return f"unknown key '{name}'", fix
     if kind == "missing":
         return f"the key '{name}' is missing", f"add {path[-1]} = …   (agenx playbook schema describes it)"
-    return f"'{name}': {message.removeprefix('Value error, ')}", f"agenx playbook schema describes '{path[0]}'"
+    what = message.removeprefix("Value error, ")
+    return f"'{name}': {what}" if name else what, f"agenx playbook schema describes {name or 'the file'}"
 
 
 def _keys_beside(path: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ def _one_line(text: str) -> str:
 def _known_zone(key: str) -> str:
     try:
         ZoneInfo(key)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, KeyError) as exc:
         raise ValueError(f"'{key}' is no time zone; they look like Europe/Madrid") from exc
     return key
 

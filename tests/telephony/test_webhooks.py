@@ -24,10 +24,12 @@ from agenx_cli.telephony.twilio.webhooks import (
     machine_report,
     read_form,
     signature_ok,
+    signed_as,
     status_report,
     stream_error,
     stream_report,
     upgrade_ok,
+    upgrade_urls,
 )
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -150,6 +152,12 @@ def test_the_upgrade_on_loopback_is_signed_over_ws():
     made = signed("ws://127.0.0.1:5050/media-stream", {})
     assert upgrade_ok(TOKEN, "http://127.0.0.1:5050", "/media-stream", made)
     assert not upgrade_ok(TOKEN, "https://127.0.0.1:5050", "/media-stream", made)
+
+
+def test_which_form_of_its_address_an_upgrade_was_signed_over():
+    made = signed("wss://h.example:443/media-stream", {})
+    right = [url for url in upgrade_urls("https://h.example", "/media-stream") if signed_as(TOKEN, url, made)]
+    assert right == ["wss://h.example:443/media-stream"]
 
 
 def test_an_upgrade_signed_as_https_is_wrong():

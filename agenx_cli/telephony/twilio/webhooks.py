@@ -105,10 +105,19 @@ def upgrade_ok(token: str, origin: str, path: str, signature: str | None, settin
     ``origin`` is the public one (https, or http on loopback). Twilio's own samples disagree on a trailing slash and
     on the default port, so these forms of the same address are all tried.
     """
+    return _signed(token, upgrade_urls(origin, path), {}, signature, settings_header)
+
+
+def signed_as(token: str, url: str, signature: str | None, settings_header: str | None = None) -> bool:
+    """Whether an upgrade was signed over exactly this form of its address."""
+    return _signed(token, [url], {}, signature, settings_header)
+
+
+def upgrade_urls(origin: str, path: str) -> list[str]:
+    """The forms of a media stream's address that a signature may have been made over."""
     scheme = "ws" if origin.startswith("http:") else "wss"
     url = f"{scheme}://{urlsplit(origin).netloc}{path}"
-    urls = [*_with_and_without_port(url), *_with_and_without_port(url.rstrip("/") + "/")]
-    return _signed(token, urls, {}, signature, settings_header)
+    return [*_with_and_without_port(url), *_with_and_without_port(url.rstrip("/") + "/")]
 
 
 def _signed(

@@ -1,6 +1,6 @@
 """The plug points. An adapter is a class with these methods; ``wiring`` chooses it by name."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol

@@ -150,7 +150,7 @@ class _Routes:
         )
         now = door.clock.now()
         attempt = await self._desk.journal.write(lambda: door.store.attempts.open_inbound(new, now))
-        self._desk.progressed(attempt)
+        self._desk.changed(attempt)
         return _xml(self._desk.answer(attempt.uid, ticket, assignment))
 
     async def status(self, request: Request, attempt_uid: str, body: Body) -> Response:

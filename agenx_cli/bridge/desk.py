@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agenx_cli.bridge import documents
 from agenx_cli.bridge.journal import Journal
 from agenx_cli.bridge.live import Live, Progressed
 from agenx_cli.bridge.recorder import Recorder
@@ -21,29 +22,31 @@ from agenx_cli.bridge.tools import Toolbox
 from agenx_cli.core import signals
 from agenx_cli.core.attempt import AnsweredBy, CallEvent, StreamStarted
 from agenx_cli.core.conversation import Conversation
-from agenx_cli.core.cost import PriceTable
+from agenx_cli.core.cost import PriceTable, price_call
+from agenx_cli.core.lead import region_of
 from agenx_cli.core.playbook import (
     Playbook,
-    render_apology,
     render_instructions,
     render_opening,
     tool_schemas,
 )
 from agenx_cli.errors import RemoteProtocolError
 from agenx_cli.ports import Assignment, Calendar, CallPlan, Carrier, Clock, SessionConfig, VoiceModel
-from agenx_cli.store.records import Attempt, Conflict
+from agenx_cli.store.records import Attempt, Conflict, Figures
 from agenx_cli.store.store import Store
-from agenx_cli.telephony.twilio import media, twiml
+from agenx_cli.telephony.twilio import media
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_MODEL = "gpt-realtime-2.1"
+NEWS_KEPT = 1_000
 START_WITHIN_S = 5.0
 """A socket that has not said which call it is by then is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the desk needs of the world."""
+    """What the desk needs of the world. ``model`` and ``voice_name``, where set, outweigh the playbook's."""
 
     store: Store
     carrier: Carrier
@@ -51,9 +54,9 @@ class Outside:
     calendar: Calendar
     clock: Clock
     prices: PriceTable
-    model: str
     home: Path
     playbooks: Callable[[str], Playbook]
+    model: str | None = None
     voice_name: str | None = None
 
 
@@ -70,6 +73,7 @@ class Desk:
         self._ticker = Ticker()
         self._sessions: dict[str, CallSession] = {}
         self._assignments: dict[str, Assignment] = {}
+        self._last_news: dict[str, Progressed] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -92,6 +96,13 @@ class Desk:
         """The attempts whose media runs through this process."""
         return tuple(self._sessions)
 
+    async def left(self, attempt_uid: str) -> None:
+        """Wait until a call's media is over and all of it is written down."""
+        session = self._sessions.get(attempt_uid)
+        if session is not None:
+            await session.finished.wait()
+        await self.journal.write(lambda: None)
+
     async def emptied(self) -> None:
         """Wait until no call is live."""
         await self._empty.wait()
@@ -106,11 +117,7 @@ class Desk:
     def prepare(self, attempt_uid: str, ticket: str, assignment: Assignment) -> CallPlan:
         """The document and the addresses for an attempt that is about to be dialed."""
         self._assignments[attempt_uid] = assignment
-        return CallPlan(
-            twiml=self._document(attempt_uid, ticket, assignment),
-            status_url=f"{self.origin}/twilio/status/{attempt_uid}",
-            amd_url=f"{self.origin}/twilio/amd/{attempt_uid}",
-        )
+        return documents.plan(self.origin, attempt_uid, ticket, assignment)
 
     async def hang_up(self, attempt_uid: str, reason: str, *, polite: bool) -> bool:
         """End a live call of this process. False when it has none of that attempt."""
@@ -124,20 +131,7 @@ class Desk:
     def answer(self, attempt_uid: str, ticket: str, assignment: Assignment) -> str:
         """The document for an inbound call."""
         self._assignments[attempt_uid] = assignment
-        return self._document(attempt_uid, ticket, assignment)
-
-    def _document(self, attempt_uid: str, ticket: str, assignment: Assignment) -> str:
-        playbook = assignment.playbook
-        scheme = "ws" if self.origin.startswith("http:") else "wss"
-        return twiml.connect_document(
-            opening=render_opening(playbook, assignment.variables),
-            locale=playbook.locale,
-            stream_url=f"{scheme}://{self.origin.partition('://')[2]}/media-stream",
-            attempt=attempt_uid,
-            ticket=ticket,
-            apology=render_apology(playbook, assignment.variables),
-            stream_status_url=f"{self.origin}/twilio/stream/{attempt_uid}",
-        )
+        return documents.document(self.origin, attempt_uid, ticket, assignment)
 
     async def report(self, attempt_uid: str, call_id: str, event: CallEvent, key: str) -> Attempt | None:
         """The carrier tells something about a call: adopt it, fold it, tell whoever watches.
@@ -152,7 +146,7 @@ class Desk:
             return None
         if outcome is None:
             return None
-        self.progressed(outcome.attempt)
+        self.changed(outcome.attempt)
         return outcome.attempt
 
     def machine_verdict(self, attempt_uid: str, kind: AnsweredBy) -> None:
@@ -162,10 +156,26 @@ class Desk:
             session.answered_by(signals.AnsweredBy(kind.value))
 
     def progressed(self, attempt: Attempt) -> None:
-        """An attempt's row changed."""
+        """An attempt's row changed, whoever changed it: tell who watches, and price a call that is over."""
         disposition = attempt.disposition.value if attempt.disposition else None
-        self.live.publish(Progressed(attempt.uid, attempt.direction, attempt.phase.name.lower(), disposition))
-        self.changed(attempt)
+        news = Progressed(attempt.uid, attempt.direction, attempt.phase.name.lower(), disposition)
+        if self._last_news.get(attempt.uid) == news:
+            return
+        self._last_news[attempt.uid] = news
+        if len(self._last_news) > NEWS_KEPT:
+            del self._last_news[next(iter(self._last_news))]
+        self.live.publish(news)
+        if attempt.over and attempt.duration_s is not None and attempt.figures.cost_carrier_usd is None:
+            self._price(attempt, attempt.duration_s)
+
+    def _price(self, attempt: Attempt, seconds: int) -> None:
+        """The carrier's share by the price table; its own record may correct it later."""
+        streamed = attempt.facts.stream_started_at is not None
+        region = region_of(attempt.phone) if attempt.outbound else None
+        cost = price_call(seconds, region, self._outside.prices, amd=attempt.outbound, stream=streamed)
+        if cost is not None:
+            store, now = self._outside.store, self._outside.clock.now()
+            self.journal.note(lambda: store.attempts.finish(attempt.uid, Figures(cost_carrier_usd=cost), now))
 
     # --- a stream
 
@@ -192,9 +202,9 @@ class Desk:
         finally:
             del self._sessions[attempt.uid]
             self._assignments.pop(attempt.uid, None)
+            session.finished.set()
             if not self._sessions:
                 self._empty.set()
-            self.changed(attempt)
 
     async def _admit(self, started: media.Started) -> Attempt | None:
         """Burn the ticket; nobody without one is talked with."""
@@ -207,7 +217,7 @@ class Desk:
         event = StreamStarted(now)
         attempt = await self.journal.write(lambda: store.attempts.fold(uid, event, "stream.started", now))
         if attempt is not None:
-            self.progressed(attempt)
+            self.changed(attempt)
         return attempt
 
     def _session(self, attempt: Attempt, wire: Wire) -> CallSession:
@@ -220,7 +230,7 @@ class Desk:
             instructions=render_instructions(playbook, assignment.variables, outside.clock.now()),
             language=playbook.language,
             voice=outside.voice_name or playbook.voice,
-            model=playbook.model or outside.model,
+            model=outside.model or playbook.model or DEFAULT_MODEL,
             detection=playbook.detection,
             tools=tool_schemas(playbook),
             keywords=playbook.keywords,

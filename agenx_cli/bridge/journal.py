@@ -33,7 +33,7 @@ class Journal:
         self._thread.shutdown(wait=True)
 
 
-def _complain(future: "Future[object]") -> None:
+def _complain(future: "Future[T]") -> None:
     error = None if future.cancelled() else future.exception()
     if isinstance(error, StoreError):
         logger.error("journal.write_failed", extra={"reason": error.message})

@@ -40,6 +40,7 @@ async def serving(app: FastAPI, bound: socket.socket) -> AsyncIterator[int]:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         lifespan="off",
         ws_max_size=FRAME_MAX,

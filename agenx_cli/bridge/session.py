@@ -108,6 +108,7 @@ class CallSession:
         recorder: Recorder | None = None,
     ) -> None:
         self.record = record
+        self.finished = asyncio.Event()
         self._wire = wire
         self._conversation = conversation
         self._config = config
@@ -275,5 +276,4 @@ class CallSession:
 
     async def _run_tool(self, call: ToolCall) -> None:
         answer = await asyncio.to_thread(self._toolbox.run, call)
-        self.record.facts(answer.facts)
         self.happened(answer)

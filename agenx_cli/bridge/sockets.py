@@ -45,7 +45,7 @@ class CallSocket:
         while True:
             message = await self._socket.receive()
             if message["type"] != "websocket.receive":
-                self._closed = True
+                self._finish()
                 return
             text = message.get("text")
             if text is None:

@@ -26,7 +26,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from agenx_cli import __version__
-from agenx_cli.cli import calls, config, meetings, playbook, sim, suppress
+from agenx_cli.cli import call, calls, config, doctor, meetings, playbook, serve, sim, suppress
 from agenx_cli.cli.frame import Frame, frame, hoist, stdio_in_utf8
 from agenx_cli.errors import AgenxError
 
@@ -99,11 +99,14 @@ def root(
     ctx.obj = Frame(profile, output, json, quiet, verbose, no_color, no_input)
 
 
+app.command("serve", rich_help_panel=CALLS)(serve.serve)
+app.command("call", rich_help_panel=CALLS)(call.call)
 app.add_typer(calls.app, name="calls", rich_help_panel=STATE)
 app.add_typer(meetings.app, name="meetings", rich_help_panel=STATE)
 app.add_typer(suppress.app, name="suppress", rich_help_panel=STATE)
 app.add_typer(playbook.app, name="playbook", rich_help_panel=SETUP)
 app.add_typer(sim.app, name="sim", rich_help_panel=REHEARSAL)
+app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=SETUP)
 
 

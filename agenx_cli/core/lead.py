@@ -117,3 +117,11 @@ def _parsed(digits: str, region: str | None) -> E164 | BadNumber:
     if not phonenumbers.is_valid_number(number):
         return _NOT_VALID
     return E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def region_of(number: str) -> str | None:
+    """The country a number in E.164 belongs to (``ES``), None when it has none (``+1`` alone is no country)."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return None

@@ -55,7 +55,7 @@ class NewCall:
 class LocalEngine:
     """See the module. ``owner`` is this process's id, new at every start; ``rehearsal``: the carrier is on loopback.
 
-    ``repairs`` are run by ``recover`` in threads: whatever was committed but not carried out before a crash.
+    ``told`` hears of every change of an attempt. ``repairs`` are run by ``recover`` in threads: whatever was committed but not carried out before a crash.
     """
 
     def __init__(
@@ -68,10 +68,12 @@ class LocalEngine:
         *,
         rehearsal: bool = False,
         repairs: Sequence[Repair] = (),
+        told: Callable[[Attempt], None] = lambda _attempt: None,
         new_uid: Callable[[], str] = lambda: secrets.token_hex(10),
         new_ticket: Callable[[], str] = lambda: secrets.token_urlsafe(24),
     ) -> None:
         self._ledger = Ledger(store, carrier, clock, owner)
+        self._ledger.told = told
         self._desk = desk
         self._rehearsal = rehearsal
         self._repairs = tuple(repairs)

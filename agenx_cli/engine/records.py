@@ -18,6 +18,7 @@ class Ledger:
     """The engine's hand on the tables. The event loop never waits for the database; watchers hear of every change."""
 
     def __init__(self, store: Store, carrier: Carrier, clock: Clock, owner: str) -> None:
+        self.told: Callable[[Attempt], None] = lambda _attempt: None
         self.store = store
         self.carrier = carrier
         self.clock = clock
@@ -39,7 +40,8 @@ class Ledger:
         return self.changed(folded or attempt)
 
     def changed(self, attempt: Attempt) -> Attempt:
-        """An attempt is known to be like this now."""
+        """An attempt is known to be like this now: everybody who watches hears of it."""
+        self.told(attempt)
         if attempt.over:
             for future in self._watchers.pop(attempt.uid, set()):
                 if not future.done():

@@ -1,0 +1,71 @@
+"""The live calls of a server: a calm table that stays, and a line for each call that ended."""
+
+from collections.abc import Mapping
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+    from agenx_cli.cli.output import Output
+
+WORDS = 48
+
+
+class Board:
+    """Shows events of ``control.as_event`` and ``ended``. Without a terminal it prints lines and moves nothing."""
+
+    def __init__(self, out: "Output") -> None:
+        self._out = out
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._out.live:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._table, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """Something happened."""
+        self._out.event(event["event"], **{name: value for name, value in event.items() if name != "event"})
+        uid = event["attempt"]
+        match event["event"]:
+            case "phase":
+                call = self._calls.setdefault(uid, {"since": monotonic(), "words": ""})
+                call.update(phase=event["phase"], direction=event["direction"])
+            case "line" if uid in self._calls:
+                self._calls[uid]["words"] = f"{event['speaker']}: {event['text']}"
+            case "ended":
+                self._calls.pop(uid, None)
+                self._out.line(self._ended(event))
+
+    def _ended(self, event: Mapping[str, Any]) -> str:
+        cost = "–" if event["cost_usd"] is None else f"${event['cost_usd']:.4f}"
+        took = "–" if event["duration_s"] is None else f"{event['duration_s']:3d} s"
+        who = event["phone"] or "withheld"
+        return f"{event['attempt'][:8]}  {who:<15} {event['disposition']:<16} {took}  {cost}"
+
+    def _table(self) -> "Table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, expand=False)
+        for name in ("live call", "phase", "s", "last words"):
+            table.add_column(name, no_wrap=True, style="dim" if name == "last words" else None, overflow="ellipsis")
+        for uid, call in self._calls.items():
+            words = Text(call["words"][:WORDS])
+            table.add_row(uid[:8], call.get("phase", ""), f"{monotonic() - call['since']:.0f}", words)
+        if not self._calls:
+            table.add_row(Text("none"), "", "", "waiting for calls…")
+        return table

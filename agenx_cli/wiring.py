@@ -1,0 +1,244 @@
+"""The composition root: settings become opened objects, and nothing else knows which adapter is behind a port."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from fastapi import FastAPI
+
+from agenx_cli.bridge import server
+from agenx_cli.bridge.app import Door, public_app
+from agenx_cli.bridge.desk import Desk, Outside
+from agenx_cli.clock import RehearsalClock, SystemClock
+from agenx_cli.control import Order
+from agenx_cli.core.playbook import Playbook
+from agenx_cli.engine import numbers
+from agenx_cli.engine.local import LocalEngine
+from agenx_cli.errors import ServerStartError
+from agenx_cli.intake.playbook_files import find_playbook, load_playbook
+from agenx_cli.intake.prices import load_prices
+from agenx_cli.ports import Assignment, Calendar, Carrier, Clock, Tunnel, VoiceModel
+from agenx_cli.settings import Settings
+from agenx_cli.store.records import WorkerRecord
+from agenx_cli.store.store import Store, open_store
+
+PROBE_TRIES = 5
+PROBE_PAUSE_S = 1.0
+PROBE_TIMEOUT_S = 5.0
+
+
+def _twilio(settings: Settings) -> Carrier:
+    from agenx_cli.telephony.twilio.rest import TwilioCarrier
+
+    account = settings.need_twilio()
+    return TwilioCarrier(
+        account_sid=account.account_sid,
+        auth_token=account.auth_token,
+        api_key=account.api_key,
+        api_secret=account.api_secret,
+        base_url=account.api_url,
+    )
+
+
+def _openai(settings: Settings) -> VoiceModel:
+    from agenx_cli.voice.openai.leg import OpenAIVoice
+    from agenx_cli.voice.openai.profiles import OPENAI
+
+    account = settings.need_openai()
+    return OpenAIVoice(OPENAI, account.api_key, account.base_url)
+
+
+def _local_calendar(settings: Settings) -> Calendar:
+    from agenx_cli.calendars.builtin import BuiltinCalendar
+
+    return BuiltinCalendar(settings.home / "meetings")
+
+
+def _ngrok(settings: Settings) -> Tunnel:
+    from agenx_cli.tunnel import NgrokTunnel
+
+    return NgrokTunnel(authtoken=settings.ngrok_authtoken, url=settings.ngrok_url)
+
+
+def _fixed(settings: Settings) -> Tunnel:
+    from agenx_cli.tunnel import FixedUrl
+
+    return FixedUrl(settings.public_url or "", carrier_on_loopback=settings.carrier_on_loopback)
+
+
+CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = MappingProxyType({"twilio": _twilio})
+VOICES: Mapping[str, Callable[[Settings], VoiceModel]] = MappingProxyType({"openai": _openai})
+CALENDARS: Mapping[str, Callable[[Settings], Calendar]] = MappingProxyType({"local": _local_calendar})
+TUNNELS: Mapping[str, Callable[[Settings], Tunnel]] = MappingProxyType({"ngrok": _ngrok, "fixed": _fixed})
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process's ears, mouth and engine, running."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    carrier: Carrier
+    desk: Desk
+    engine: LocalEngine
+    origin: str
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The real clock, or the one that a simulator on loopback lives by."""
+    return RehearsalClock(settings.sim_clock) if settings.sim_clock else SystemClock()
+
+
+def any_port(settings: Settings) -> Settings:
+    """A rehearsal listens on any free port unless one was asked for."""
+    return settings if settings.origin("port") != "default" else replace(settings, port=0)
+
+
+def playbook_named(settings: Settings, given: str | None) -> Playbook:
+    """The playbook that a flag or the settings mean, ready for use. Raises IntakeError."""
+    return load_playbook(find_playbook(given or settings.playbook))
+
+
+def assignment_of(order: Order) -> Assignment:
+    """What an order of another command is about. Raises IntakeError."""
+    return Assignment(load_playbook(Path(order.playbook)), order.variables, order.record)
+
+
+@contextlib.asynccontextmanager
+async def working(
+    settings: Settings,
+    *,
+    kind: str,
+    playbook: Playbook,
+    clock: Clock | None = None,
+    inbound: Assignment | None = None,
+    webhook: bool = False,
+    watch: Callable[[FastAPI], None] = lambda _app: None,
+) -> AsyncIterator[Worker]:
+    """A worker, up from the store to the public address, and taken down again in the opposite order.
+
+    ``inbound`` is what calls that ring in are about (None: they are rejected); ``webhook`` sends them here for as
+    long as the block runs; ``watch`` may put something around the public app. Raises SettingsError, StoreError,
+    ServerStartError, CarrierError.
+    """
+    clock = clock or clock_of(settings)
+    owner = secrets.token_hex(8)
+    async with contextlib.AsyncExitStack() as stack:
+        store = open_store(settings.database_url)
+        stack.callback(store.close)
+        store.worker.acquire(WorkerRecord(owner, os.getpid(), socket.gethostname(), None, kind, clock.now(), None))
+        stack.callback(lambda: store.worker.release(clock.now()))
+        carrier = CARRIERS["twilio"](settings)
+        stack.push_async_callback(carrier.close)
+        calendar = CALENDARS["local"](settings)
+        desk = Desk(_outside(settings, playbook, store=store, carrier=carrier, calendar=calendar, clock=clock))
+        await stack.enter_async_context(desk.open())
+        engine = LocalEngine(
+            store,
+            carrier,
+            desk,
+            clock,
+            owner,
+            rehearsal=settings.carrier_on_loopback,
+            told=desk.progressed,
+            repairs=[lambda: _repair_meetings(store, calendar, clock)],
+        )
+        desk.changed = engine.changed
+        door = Door(settings.need_twilio().auth_token, store, clock, owner, inbound)
+        app = public_app(desk, door)
+        watch(app)
+        desk.origin = await _reachable(settings, app, stack)
+        await engine.recover()
+        await stack.enter_async_context(_running(engine))
+        if webhook:
+            await stack.enter_async_context(_webhook(settings, store, carrier, clock, desk.origin))
+        yield Worker(settings, store, clock, carrier, desk, engine, desk.origin)
+
+
+def _outside(
+    settings: Settings, playbook: Playbook, *, store: Store, carrier: Carrier, calendar: Calendar, clock: Clock
+) -> Outside:
+    return Outside(
+        store=store,
+        carrier=carrier,
+        voice=VOICES["openai"](settings),
+        calendar=calendar,
+        clock=clock,
+        prices=load_prices(),
+        model=settings.model if settings.origin("model") != "default" else None,
+        home=settings.home,
+        playbooks=lambda name: playbook if name == playbook.name else load_playbook(find_playbook(name)),
+        voice_name=settings.voice,
+    )
+
+
+def _repair_meetings(store: Store, calendar: Calendar, clock: Clock) -> None:
+    """What a crash left between the hold, the booking and its file."""
+    for meeting in store.meetings.list():
+        if meeting.status == "held":
+            store.meetings.commit(meeting.id, clock.now())
+    calendar.repair(store.meetings.list())
+
+
+async def _reachable(settings: Settings, app: FastAPI, stack: contextlib.AsyncExitStack) -> str:
+    """Serve the public app and give it a public address that really leads to it."""
+    bound = server.bind(settings.host, settings.port)
+    port = await stack.enter_async_context(server.serving(app, bound))
+    if settings.public_url is None and settings.carrier_on_loopback:
+        return f"http://127.0.0.1:{port}"
+    tunnel = TUNNELS["fixed" if settings.public_url else "ngrok"](settings)
+    stack.push_async_callback(tunnel.close)
+    origin = (await tunnel.open(port)).rstrip("/")
+    await probe(origin)
+    return origin
+
+
+async def probe(origin: str) -> None:
+    """Ask our own health page through the public address. Raises ServerStartError when it does not lead here."""
+    import httpx2
+
+    nonce, why = secrets.token_hex(8), ""
+    async with httpx2.AsyncClient(timeout=PROBE_TIMEOUT_S) as client:
+        for attempt in range(PROBE_TRIES):
+            if attempt:
+                await asyncio.sleep(PROBE_PAUSE_S)
+            try:
+                answer = await client.get(f"{origin}/healthz", params={"nonce": nonce})
+                if answer.json().get("nonce") == nonce:
+                    return
+                why = "something else answers there"
+            except (httpx2.HTTPError, ValueError, AttributeError) as exc:
+                why = f"it does not answer ({type(exc).__name__})"
+    raise ServerStartError(
+        f"the public address {origin} does not lead to this process: {why}",
+        fix="check that it forwards to this port, or leave --public-url out to use ngrok",
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running(engine: LocalEngine) -> AsyncIterator[None]:
+    running = asyncio.create_task(engine.run())
+    try:
+        yield
+    finally:
+        engine.stop()
+        await running
+
+
+@contextlib.asynccontextmanager
+async def _webhook(
+    settings: Settings, store: Store, carrier: Carrier, clock: Clock, origin: str
+) -> AsyncIterator[None]:
+    await numbers.restore_all(store, carrier)
+    await numbers.take(store, carrier, clock, settings.need_number(), f"{origin}/incoming-call")
+    try:
+        yield
+    finally:
+        await numbers.restore_all(store, carrier)

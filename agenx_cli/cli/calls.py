@@ -9,13 +9,13 @@ from agenx_cli.cli.state import SIMULATE, iso, opened
 from agenx_cli.errors import AgenxError, UsageError
 
 if TYPE_CHECKING:
+    from agenx_cli.control import Address
     from agenx_cli.store.records import Attempt, TranscriptLine
     from agenx_cli.store.store import Store
 
 app = typer.Typer(help="Calls that were placed or answered.", no_args_is_help=True)
 ID = Annotated[str, typer.Argument(metavar="ID", help="As `calls list` shows it, or its beginning.")]
 SEARCHED = 10_000
-HANG_UP_WITHIN_S = 10.0
 
 
 @app.command("list")
@@ -88,38 +88,46 @@ def show(ctx: typer.Context, call: ID, *, simulate: SIMULATE = False) -> int:
 
 
 @app.command()
-def hangup(ctx: typer.Context, call: ID, *, simulate: SIMULATE = False) -> int:
-    """End a live call of the running `agenx serve`, `call` or `campaign`."""
+def hangup(
+    ctx: typer.Context,
+    call: ID,
+    *,
+    polite: Annotated[bool, typer.Option("--polite", help="Let the assistant say goodbye first.")] = False,
+    simulate: SIMULATE = False,
+) -> int:
+    """End a live call of the running `agenx serve`."""
+    from agenx_cli.cli.remote import address_of
+
     out = frame(ctx).out
-    with opened(frame(ctx), simulate=simulate) as (_, store):
+    with opened(frame(ctx), simulate=simulate) as (settings, store):
         attempt = find(store, call)
-        holder = None if attempt.over else store.worker.holder()
     if attempt.over:
         out.document({"attempt": attempt.uid, "hung_up": False, "disposition": attempt.disposition})
         out.line(f"The call is over already: {ended(attempt)}.")
         return 0
-    if holder is None or holder.control_url is None:
+    address = address_of(settings)
+    if address is None:
         raise AgenxError(
-            "no running agenx has this call", fix="start agenx serve: it settles what an earlier process left behind"
+            "no running agenx serve has this call",
+            fix="stop the agenx call that has it with Ctrl-C, or start agenx serve: it settles what was left behind",
         )
-    ask_to_hang_up(holder.control_url, attempt.uid)
+    order_hang_up(address, attempt.uid, polite=polite)
     out.document({"attempt": attempt.uid, "hung_up": True})
     out.line("The call is being ended.")
     return 0
 
 
-def ask_to_hang_up(control_url: str, attempt_uid: str) -> None:
-    """Tell the process that has the call. Raises AgenxError when it does not answer or does not know it."""
-    import httpx2
+def order_hang_up(address: "Address", attempt_uid: str, *, polite: bool) -> None:
+    """Tell the process that has the call. Raises AgenxError when it does not answer."""
+    import asyncio
 
-    fix = "look at it again with agenx calls show; it may be over, or the process may just have ended"
-    url = f"{control_url.rstrip('/')}/calls/{attempt_uid}/hangup"
-    try:
-        answer = httpx2.post(url, timeout=HANG_UP_WITHIN_S, trust_env=False)
-    except httpx2.HTTPError as exc:
-        raise AgenxError("the process that has this call does not answer", fix=fix) from exc
-    if answer.status_code >= 400:
-        raise AgenxError(f"the process that should have this call refused ({answer.status_code})", fix=fix)
+    from agenx_cli.cli.remote import reached
+
+    async def tell() -> None:
+        async with reached(address) as remote:
+            await remote.hang_up(attempt_uid, polite=polite)
+
+    asyncio.run(tell())
 
 
 def find(store: "Store", call: str) -> "Attempt":

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from agenx_cli.core.booking import SlotTaken, Span
+from agenx_cli.store.records import NewInbound
 from agenx_cli.store.store import open_store
 from tests.calendars.test_builtin import MEETING
 from tests.core.playbooks import NOW
@@ -72,3 +73,10 @@ def test_busy_says_what_stands_in_a_stretch(store):
     store.meetings.cancel("m2", NOW)
     assert store.meetings.busy("default", Span(NOW, NOW + timedelta(hours=5))) == (HELD.span,)
     assert store.meetings.busy("default", Span(HELD.ends_at, NOW + timedelta(hours=5))) == ()
+
+
+def test_a_callback_is_found_by_its_call(store):
+    store.attempts.open_inbound(NewInbound("a1", "CA1", "+34600000011", "+34910000000", "p", "t", "me"), NOW)
+    assert store.callbacks.of("a1") is None
+    store.callbacks.put("a1", "+34600000011", LATER, "x", NOW)
+    assert store.callbacks.of("a1").due_at == LATER

@@ -40,7 +40,7 @@ def load_playbook(folder: Path) -> Playbook:
 
 def shipped() -> tuple[str, ...]:
     """The names of the example campaigns that come with agenx."""
-    return tuple(sorted(path.name for path in _campaigns().iterdir() if (path / PLAYBOOK_FILE).is_file()))
+    return tuple(sorted(file.parent.name for file in _campaigns().glob(f"*/{PLAYBOOK_FILE}")))
 
 
 def shipped_folder(name: str = DEFAULT_PLAYBOOK) -> Path:

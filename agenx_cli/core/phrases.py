@@ -140,7 +140,7 @@ AI_WORDS = {
     "ca": re.compile(r"intel·ligència artificial|\bIA\b", re.IGNORECASE),
 }
 OPT_OUT_WORDS = {
-    "es": re.compile(r"no (le |les |te |os )?(volv\w+ a )?llam\w+( más)?|más llamadas", re.IGNORECASE),
+    "es": re.compile(r"no (me |nos |le |les |te |os )?(volv\w+ a )?llam\w+|más llamadas", re.IGNORECASE),
     "en": re.compile(
         r"(no|any) more calls|stop calling|opt out|not (be )?call(ed)?\b|(won't|will not|don't) call", re.IGNORECASE
     ),

@@ -55,7 +55,8 @@ class NewCall:
 class LocalEngine:
     """See the module. ``owner`` is this process's id, new at every start; ``rehearsal``: the carrier is on loopback.
 
-    ``told`` hears of every change of an attempt. ``repairs`` are run by ``recover`` in threads: whatever was committed but not carried out before a crash.
+    ``told`` hears of every change of an attempt. ``repairs`` are run by ``recover`` in threads: whatever was
+    committed but not carried out before a crash.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from agenx_cli.engine.records import Ledger
 from agenx_cli.engine.schedule import LOOKS_UNTIL_LOST, overdue
 from agenx_cli.errors import CarrierError
 from agenx_cli.ports import CarrierCall
-from agenx_cli.store.records import Attempt, Conflict, Figures
+from agenx_cli.store.records import Attempt, Figures
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +58,18 @@ async def reconcile(ledger: Ledger, attempt: Attempt) -> Attempt:
     calls = await ledger.carrier.find(to=attempt.phone, from_=attempt.our_number)
     taken = await _taken(ledger, attempt, [call.call_id for call in calls])
     found = match(attempt, calls, taken)
-    if found is None:
+    if not found:
         return await _not_found(ledger, attempt)
     now = ledger.now()
-    outcome = await ledger.ask(lambda attempts: attempts.adopt(attempt.uid, found.ours.call_id, now))
-    for stray in found.strays:
-        await end_stray(ledger, attempt, stray.call_id)
-    if outcome is None or isinstance(outcome, Conflict):  # a callback was faster, with another of the calls
-        await end_stray(ledger, attempt, found.ours.call_id)
+    outcome = await ledger.ask(lambda attempts: attempts.adopt(attempt.uid, found[0].call_id, now))
+    if outcome is None:
         return attempt
-    return await _record(ledger, outcome.attempt, found.ours)
+    # A callback may have been faster, with another of the calls: then that one is ours.
+    ours = outcome.attempt.carrier_call_id
+    for stray in found:
+        if stray.call_id != ours:
+            await end_stray(ledger, attempt, stray.call_id)
+    return await look(ledger, outcome.attempt)
 
 
 async def end_stray(ledger: Ledger, attempt: Attempt, call_id: str) -> None:

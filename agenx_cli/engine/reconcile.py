@@ -5,7 +5,6 @@ and the moment of its creation. Calls that belong to other attempts are known by
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from agenx_cli.core.attempt import AnsweredBy, CarrierProgress, CarrierStatus
@@ -16,21 +15,12 @@ SKEW = timedelta(seconds=30)
 """Between our clock and the carrier's. Wider would reach into calls of other programs on the account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """``ours`` is the earliest; ``strays`` are further calls of the same dial, to be ended."""
-
-    ours: CarrierCall
-    strays: tuple[CarrierCall, ...]
-
-
-def match(attempt: Attempt, calls: Sequence[CarrierCall], taken: Collection[str]) -> Match | None:
-    """The carrier's calls that can only come from this attempt's dial; None when there is none."""
-    candidates = sorted(
+def match(attempt: Attempt, calls: Sequence[CarrierCall], taken: Collection[str]) -> list[CarrierCall]:
+    """The carrier's calls that can only come from this attempt's dial, earliest first: that one is to be adopted."""
+    return sorted(
         (call for call in calls if call.call_id not in taken and _from_this_dial(attempt, call)),
         key=lambda call: (call.created_at, call.call_id),
     )
-    return Match(candidates[0], tuple(candidates[1:])) if candidates else None
 
 
 def _from_this_dial(attempt: Attempt, call: CarrierCall) -> bool:

@@ -92,7 +92,7 @@ def change(connection: Connection, uid: str, now: datetime, **columns: Any) -> A
 
 
 def adopt(connection: Connection, uid: str, call_id: str, now: datetime) -> Adopted | Conflict | None:
-    """Compare-and-set the carrier's id; the first one wins, here and for any other attempt."""
+    """Compare-and-set the carrier's id; the first one wins. None: no such attempt, or another attempt's call."""
     attempt = load(connection, uid)
     if attempt is None:
         return None
@@ -100,7 +100,7 @@ def adopt(connection: Connection, uid: str, call_id: str, now: datetime) -> Adop
         same = attempt.carrier_call_id == call_id
         return Adopted(attempt) if same else Conflict(attempt, attempt.carrier_call_id)
     if load_by_call(connection, call_id) is not None:
-        return Conflict(attempt, call_id)
+        return None
     return Adopted(fold_into(connection, attempt, Accepted(), "accepted", now, carrier_call_id=call_id))
 
 

@@ -82,7 +82,10 @@ class Attempts:
             return change(connection, stored.uid, now, dialed_at=now, dial_deadline=deadline)
 
     def adopt(self, uid: str, call_id: str, now: datetime) -> Adopted | Conflict | None:
-        """The carrier has this call for the attempt. The first id wins; None: no such attempt."""
+        """The carrier has this call for the attempt. The first id wins.
+
+        None: no such attempt, or the call is another attempt's and none of ours to touch.
+        """
         with self._database.write() as connection:
             return adopt(connection, uid, call_id, now)
 
@@ -98,7 +101,7 @@ class Attempts:
             return fold_into(connection, attempt, event, key, now, **columns)
 
     def report(self, uid: str, call_id: str, event: CallEvent, key: str, now: datetime) -> Adopted | Conflict | None:
-        """A callback: adopt the call and fold the report, together. A stray's report is not folded."""
+        """A callback: adopt the call and fold the report, together. Only an Adopted one was folded."""
         with self._database.write() as connection:
             outcome = adopt(connection, uid, call_id, now)
             if isinstance(outcome, Adopted):

@@ -113,7 +113,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The attempt has another call, or the call another attempt: the newcomer is a stray and must be hung up."""
+    """The attempt has another call, ``existing``: the newcomer is a stray and must be hung up."""
 
     attempt: Attempt
     existing: str

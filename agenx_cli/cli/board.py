@@ -1,17 +1,19 @@
 """The live calls of a server: a calm table that stays, and a line for each call that ended."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from rich.live import Live
     from rich.table import Table
 
     from agenx_cli.cli.output import Output
 
-WORDS = 48
+
+ECHO = len("^C") + 1
+"""Columns left free, so that what a terminal echoes of Ctrl-C does not wrap the last line and shift the table."""
 
 
 class Board:
@@ -20,21 +22,24 @@ class Board:
     def __init__(self, out: "Output") -> None:
         self._out = out
         self._calls: dict[str, dict[str, Any]] = {}
-        self._live: Live | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         if self._out.live:
+            from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(get_renderable=self._table, refresh_per_second=4, transient=True)
-            self._live.start()
+            console = Console(no_color=not self._out.coloured, highlight=False)
+            console.width -= ECHO
+            live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+            self._stack.enter_context(live)
+            self._stack.enter_context(self._out.under(console))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._stack.close()
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Something happened."""
@@ -60,12 +65,14 @@ class Board:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, expand=False)
-        for name in ("live call", "phase", "s", "last words"):
-            table.add_column(name, no_wrap=True, style="dim" if name == "last words" else None, overflow="ellipsis")
+        table = Table(box=None, pad_edge=False, expand=True)
+        table.add_column("live call", width=9, no_wrap=True)
+        table.add_column("phase", width=8, no_wrap=True)
+        table.add_column("s", width=4, justify="right", no_wrap=True)
+        table.add_column("last words", ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
         for uid, call in self._calls.items():
-            words = Text(call["words"][:WORDS])
-            table.add_row(uid[:8], call.get("phase", ""), f"{monotonic() - call['since']:.0f}", words)
+            seconds = f"{monotonic() - call['since']:.0f}"
+            table.add_row(uid[:8], call["phase"], seconds, Text(call["words"], overflow="ellipsis"))
         if not self._calls:
-            table.add_row(Text("none"), "", "", "waiting for calls…")
+            table.add_row(Text("–"), "", "", "waiting for calls")
         return table

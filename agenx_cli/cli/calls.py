@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Calls that were placed or answered.", no_args_is_help=True)
 ID = Annotated[str, typer.Argument(metavar="ID", help="As `calls list` shows it, or its beginning.")]
 SEARCHED = 10_000
+SHOWN = 8
 
 
 @app.command("list")
@@ -32,8 +33,8 @@ def list_calls(
     out.document([document(attempt) for attempt in attempts])
     rows = [
         (
-            a.uid,
-            (iso(a.created_at) or "")[:16].replace("T", " "),
+            a.uid[:SHOWN],
+            f"{a.created_at:%m-%d %H:%M}",
             f"{'→' if a.outbound else '←'} {a.phone}",
             ended(a),
             "–" if a.duration_s is None else f"{a.duration_s} s",

@@ -8,16 +8,20 @@ stripped of control characters here, so that nobody can write on the operator's 
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from agenx_cli.errors import AgenxError, UsageError
 from agenx_cli.settings import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Mode = Literal["text", "json", "jsonl"]
 _CODES = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "bold": 1, "dim": 2}
@@ -53,6 +57,16 @@ class Output:
         self._stdin = stdin or sys.stdin
         self._colour = colour
         self._prompts = prompts
+        self._screen: Console | None = None
+
+    @contextmanager
+    def under(self, screen: "Console") -> Iterator[None]:
+        """While the block runs, lines scroll by above what ``screen`` keeps drawn at the bottom."""
+        self._screen = screen
+        try:
+            yield
+        finally:
+            self._screen = None
 
     @property
     def text(self) -> bool:
@@ -63,6 +77,11 @@ class Output:
     def live(self) -> bool:
         """stdout is a terminal that can move its cursor, and people read along."""
         return self.text and self._stdout.isatty() and not terminal().dumb
+
+    @property
+    def coloured(self) -> bool:
+        """Whether stdout shows colours."""
+        return self._coloured(self._stdout)
 
     # --- data: stdout
 
@@ -185,13 +204,25 @@ class Output:
 
     def _print(self, text: str) -> None:
         """To stdout, at once. When its reader has left (``| head``) the rest goes nowhere: no call is cut for that."""
+        if self._screen is not None:
+            self._above(text)
+            return
         try:
             self._stdout.write(text)
             self._stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
 
+    def _above(self, text: str) -> None:
+        from rich.text import Text
+
+        if self._screen is not None:
+            self._screen.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
+
     def _say(self, text: str) -> None:
+        if self._screen is not None and self._stderr.isatty():
+            self._above(self._clean(text, self._stderr))
+            return
         self._stderr.write(self._clean(text, self._stderr) + "\n")
         self._stderr.flush()
 

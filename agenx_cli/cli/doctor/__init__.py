@@ -22,10 +22,6 @@ def doctor(
 
     Exit code 1 when something failed, 4 when credentials were refused.
     """
-    import asyncio
-
-    from agenx_cli.cli.doctor import report
-    from agenx_cli.cli.doctor.examine import checks
     from agenx_cli.core.lead import BadNumber, parse_number
 
     out = frame(ctx).out
@@ -39,6 +35,12 @@ def doctor(
         question = "--live rings that number now, at the cost of a call. Go on?"
         if not out.confirm(question, given=yes):
             raise UsageError("the live call was not confirmed", fix="pass --yes, or leave --live out")
+
+    import asyncio
+
+    from agenx_cli.cli.doctor import report
+    from agenx_cli.cli.doctor.examine import checks
+
     made = asyncio.run(checks(settings, offline=offline, live=callee, tell=lambda check: report.one(out, check)))
     report.whole(out, made)
     return report.exit_code(made)

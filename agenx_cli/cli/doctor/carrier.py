@@ -49,7 +49,7 @@ def _carrier(account: TwilioAccount, stack: AsyncExitStack, *, with_key: bool = 
         api_key=account.api_key if with_key else None,
         api_secret=account.api_secret if with_key else None,
         base_url=account.api_url,
-        wait_s=0.2,
+        wait_s=0.1,
     )
     stack.push_async_callback(carrier.close)
     return carrier

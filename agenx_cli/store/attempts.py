@@ -154,6 +154,8 @@ class Attempts:
         An outbound ticket is good until it is used or the attempt is over, and its first use adopts the call; an
         inbound one only for its own call and 60 s. A wrong try burns nothing.
         """
+        if not (uid.isascii() and call_id.isascii()):  # text that UTF-8 cannot hold must not reach the database
+            return None
         with self._database.write() as connection:
             stored = connection.execute(select(attempts).where(attempts.c.uid == uid)).fetchone()
             if not tickets.fits(ticket, None if stored is None else stored.ticket_hash) or stored is None:

@@ -9,7 +9,7 @@ _LONGEST = 256
 
 def hashed(ticket: str) -> str:
     """What is stored. A ticket has 128 random bits or more, so a plain hash cannot be turned around."""
-    return hashlib.sha256(ticket.encode()).hexdigest()
+    return hashlib.sha256(ticket.encode(errors="surrogatepass")).hexdigest()
 
 
 def fits(ticket: str, stored: str | None) -> bool:

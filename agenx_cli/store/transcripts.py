@@ -26,6 +26,7 @@ class Transcripts:
         final: bool = True,
     ) -> None:
         """Write or replace a line. A line that is not final never replaces one that is."""
+        text = text.encode(errors="replace").decode()  # half a surrogate pair must not lose the line
         row = insert(transcripts).values(
             attempt_uid=uid, key=key, speaker=speaker, text=text, at_ms=at_ms, heard_ms=heard_ms, final=final
         )

@@ -39,6 +39,7 @@ def test_an_opt_out_is_there_for_another_process_as_soon_as_it_is_saved(store, u
 def test_a_line_becomes_better_known_but_never_worse(store):
     store.attempts.admit(NewAttempt("u1", PHONE, "+34910000000", "p", "t", "me"), NOW)
     store.transcripts.put("u1", "b", "callee", "sí", 900)
+    store.transcripts.put("u1", "c", "callee", "ro\ud83dto", 950)
     store.transcripts.put("u1", "a", "assistant", "Hola, soy", 0, 300, final=False)
     store.transcripts.put("u1", "a", "assistant", "Hola, soy Clara", 0, 700, final=True)
     store.transcripts.put("u1", "a", "assistant", "Ho", 0, 1, final=False)
@@ -46,6 +47,7 @@ def test_a_line_becomes_better_known_but_never_worse(store):
     assert [(line.key, line.text, line.heard_ms, line.final) for line in lines] == [
         ("a", "Hola, soy Clara", 700, True),
         ("b", "sí", None, True),
+        ("c", "ro?to", None, True),
     ]
     assert "Clara" not in repr(lines)
 

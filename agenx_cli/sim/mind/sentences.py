@@ -3,11 +3,14 @@
 from agenx_cli.sim.mind.briefing import Briefing, Language
 
 _PITCH_ROOM = 130
+_PITCH_LENGTH = 180
 
 _ES = {
     "hello": "Hola, soy {name}, asistente de inteligencia artificial de {company}.",
-    "pitch": "Verá, le llamo para {purpose}. {padding}¿Le interesa?",
-    "padding": "En la reunión vemos su caso con calma y resolvemos sus dudas, sin compromiso. ",
+    "pitch": "Verá, le llamo para {purpose}. {padding}{tail}",
+    "padding": "En la reunión vemos su caso con calma, sin compromiso. ",
+    "tail": "¿Le interesa?",
+    "wait": "Un momento, miro la agenda.",
     "no_purpose": "contarle qué hacemos y proponerle una reunión breve en la que ver juntos cómo podemos ayudarle",
     "offer_two": "¿Le viene bien el {first} o el {second}?",
     "offer_one": "¿Le viene bien el {first}?",
@@ -47,8 +50,10 @@ _ES = {
 }
 _EN = {
     "hello": "Hello, I'm {name}, an artificial intelligence assistant of {company}.",
-    "pitch": "Well, I'm calling to {purpose}. {padding}Are you interested?",
-    "padding": "In the meeting we look at your case calmly and answer your questions, no strings attached. ",
+    "pitch": "Well, I'm calling to {purpose}. {padding}{tail}",
+    "padding": "In the meeting we look at your case calmly, no strings attached. ",
+    "tail": "Are you interested?",
+    "wait": "One moment, let me check the calendar.",
     "no_purpose": "tell you what we do and to suggest a short meeting where we see together how we can help you",
     "offer_two": "Would {first} or {second} suit you?",
     "offer_one": "Would {first} suit you?",
@@ -111,9 +116,12 @@ def introduction(key: str, briefing: Briefing, language: Language) -> str:
     return sentence(key, language, name=briefing.name or nameless, company=briefing.company or homeless)
 
 
-def pitch(briefing: Briefing, language: Language) -> str:
-    """Why we call, in about 200 characters: more than two seconds of speech."""
+def pitch(briefing: Briefing, language: Language, tail: str) -> str:
+    """Why we call, in about 200 characters: two seconds of speech. ``tail``: a question (``tail``) or a ``wait``."""
     purpose = briefing.purpose.rstrip(".") or _BOOK[language]["no_purpose"]
     if len(purpose) > _PITCH_ROOM:
         purpose = purpose[:_PITCH_ROOM].rpartition(" ")[0].rstrip(",;:")
-    return sentence("pitch", language, purpose=purpose, padding=_BOOK[language]["padding"])
+    book = _BOOK[language]
+    short = book["pitch"].format(purpose=purpose, padding="", tail=book[tail])
+    padding = book["padding"] if len(short) < _PITCH_LENGTH else ""
+    return book["pitch"].format(purpose=purpose, padding=padding, tail=book[tail])

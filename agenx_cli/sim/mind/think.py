@@ -324,12 +324,11 @@ class Mind:
             return self._end("not_interested", "declined")
         if Intent.NO in meant and self._tape.said:
             return self._promise_call("")
-        return self._say("interested") if pitched else Thought(pitch(self._briefing, self._language))
+        return self._say("interested") if pitched else Thought(pitch(self._briefing, self._language, "tail"))
 
     def _pitched(self) -> bool:
-        beginning = pitch(self._briefing, self._language)[:60]
-        asked = sentence("interested", self._language)
-        return any(text.startswith(beginning) or asked in text for text in self._tape.said)
+        known = ("pitch", "interested")
+        return any(starts_like(text, key, self._language) for text in self._tape.said for key in known)
 
     def _towards_meeting(self) -> Thought:
         if not self._tools.has(Purpose.BOOK):
@@ -337,7 +336,8 @@ class Mind:
             return Thought("", uses) if uses else self._end("callback", "colleague")
         if not self._tools.has(Purpose.AVAILABILITY):
             return self._end("callback", "colleague")
-        return Thought("", self._use(Purpose.AVAILABILITY))
+        preamble = "" if self._pitched() else pitch(self._briefing, self._language, "wait")
+        return Thought(preamble, self._use(Purpose.AVAILABILITY))
 
     def _with_question(self, aside: str, *, again: bool = False) -> Thought:
         """An aside, and then back to whatever was asked."""
@@ -351,7 +351,7 @@ class Mind:
         elif self._pitched() or aside:
             question = self._say("interested").say
         else:
-            question = pitch(self._briefing, self._language)
+            question = pitch(self._briefing, self._language, "tail")
         return Thought(aside + question)
 
     def _unasked(self) -> Thought:

@@ -28,7 +28,7 @@ from agenx_cli.sim.voice.audio import to_ulaw
 from agenx_cli.sim.voice.config import default_config, updated
 from agenx_cli.sim.voice.detector import Started
 from agenx_cli.sim.voice.faults import FaultPlan
-from agenx_cli.sim.voice.faulty import Close, Refused, invalid, missing
+from agenx_cli.sim.voice.faulty import Close, Refused, invalid
 from agenx_cli.sim.voice.hearing import InputBuffer, Turn
 from agenx_cli.sim.voice.memory import Conversation, Item, built, check_truncate, made_out
 from agenx_cli.sim.voice.recall import input_tokens, remembered
@@ -376,6 +376,4 @@ def _parsed(raw: str | bytes) -> dict[str, Any]:
         raise Refused("invalid_json", "We could not parse the JSON of your event.") from exc
     if not isinstance(event, dict):
         raise invalid("", "expected an object.")
-    if "type" not in event:
-        raise missing("type")
     return event

@@ -12,6 +12,7 @@ from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from agenx_cli.errors import AgenxError
 from agenx_cli.sim.carrier import frames, twiml
+from agenx_cli.sim.carrier.amd import Detection, Verdict, verdict
 from agenx_cli.sim.carrier.faults import FaultPlan, parse_fault
 from agenx_cli.sim.carrier.forms import Params, is_url
 from agenx_cli.sim.carrier.frames import ClearIn, MarkIn, MediaIn, StreamProtocolError
@@ -24,6 +25,7 @@ from agenx_cli.sim.carrier.stream import url_problem
 from agenx_cli.sim.carrier.webhooks import Overrides
 from agenx_cli.sim.ledger import Ledger
 from agenx_cli.sim.wirelog import WireLog
+from tests.sim.world import Script
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -233,6 +235,12 @@ def test_a_number_out_of_range_in_an_attribute_is_refused():
 
 
 # --- the rest
+
+
+def test_detection_that_takes_longer_than_its_timeout_knows_nothing():
+    slow = Script(verdict_ms=60_000)
+    asked = Detection(until_message_end=False, background=True, timeout_s=3, url=None, method="POST")
+    assert verdict(asked, slow) == Verdict("unknown", None, 3_000)
 
 
 def test_a_fault_strikes_as_often_as_planned_and_only_where_it_is_aimed():

@@ -1,4 +1,7 @@
-"""A simulated carrier and a customer's server, both on real ports, for the carrier's tests."""
+"""A simulated carrier and a customer's server, both on real ports, for the carrier's tests.
+
+A module that uses it takes the ``doors`` fixture and runs all its tests in one event loop.
+"""
 
 import asyncio
 import json
@@ -10,11 +13,11 @@ import httpx2
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from agenx_cli.sim.carrier.clock import CarrierClock
-from agenx_cli.sim.carrier.exchange import Exchange
+from agenx_cli.sim.carrier.exchange import NETWORK_PERSONAS, Exchange
 from agenx_cli.sim.ledger import Ledger
 from agenx_cli.sim.server import bind, carrier_app, server_config
 from agenx_cli.sim.wirelog import WireLog
@@ -68,13 +71,40 @@ class World:
     url: str
     client: httpx2.AsyncClient
     customer: str
-    hooks: list
-    changed: asyncio.Condition
-    documents: dict
-    phones: dict
-    wishes: dict
-    bridge: dict
+    hooks: list = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    documents: dict = field(default_factory=dict)
+    phones: dict = field(default_factory=dict)
+    wishes: dict = field(default_factory=dict)
+    bridge: dict = field(default_factory=dict)
     handshakes: list = field(default_factory=list)
+
+    def ring(self, persona, number, *, calling=False):
+        """Whoever is at a number, in place of the seeded callees."""
+        wish = {"answers": False} if persona in NETWORK_PERSONAS else self.wishes.get(number, {})
+        self.phones[number] = Script(**wish)
+        return self.phones[number]
+
+    async def take_hook(self, request):
+        params = parse_qsl((await request.body()).decode(), keep_blank_values=True)
+        path, url = request.url.path, request.url
+        async with self.changed:
+            self.hooks.append(Hook(path, request.method, url.query, params, dict(request.headers), str(url)))
+            self.changed.notify_all()
+        found = self.documents.get(path, Response(status_code=204))
+        return found() if callable(found) and not isinstance(found, Response) else found
+
+    async def take_stream(self, socket):
+        self.handshakes.append((str(socket.url), dict(socket.headers)))
+        if self.bridge.get("refuse"):
+            await socket.send_denial_response(Response(status_code=403))
+            return
+        await socket.accept()
+        try:
+            await self.bridge["talk"](socket)
+            await socket.close()
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the carrier or the test closed it before
 
     @property
     def api(self):
@@ -110,12 +140,20 @@ class World:
     def of(self, path):
         return [hook for hook in self.hooks if hook.path.startswith(path)]
 
-    async def over(self, seconds=5.0, path="/status/"):
-        """Wait for the terminal status callback."""
+    async def over(self, sid=None, seconds=5.0):
+        """Wait for the terminal status callback (of this call)."""
         ends = {"completed", "busy", "failed", "no-answer", "canceled"}
+
+        def found():
+            return [
+                hook
+                for hook in self.of("/status/")
+                if hook.get("CallStatus") in ends and sid in (None, hook.get("CallSid"))
+            ]
+
         async with asyncio.timeout(seconds), self.changed:
-            await self.changed.wait_for(lambda: any(h.get("CallStatus") in ends for h in self.of(path)))
-        return next(hook for hook in self.of(path) if hook.get("CallStatus") in ends)
+            await self.changed.wait_for(found)
+        return found()[0]
 
     async def fault(self, **fault):
         answer = await self.client.post("/sim/faults", json=fault)
@@ -128,85 +166,55 @@ class World:
         return self.phones[number]
 
 
-@asynccontextmanager
-async def serving(app):
-    """An application on a free port of loopback."""
-    listener = bind(0)
-    server = uvicorn.Server(server_config(app))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
-    finally:
-        server.should_exit = True
-        await task
+class Door:
+    """An application on a free port of loopback whose inside can be exchanged, so that many tests share one server."""
+
+    def __init__(self):
+        self.inside = None
+        self.url = ""
+
+    async def __call__(self, scope, receive, send):
+        await self.inside(scope, receive, send)
+
+    @asynccontextmanager
+    async def open(self):
+        listener = bind(0)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(server_config(Starlette(routes=[Mount("", app=self)])))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield self
+        finally:
+            server.should_exit = True
+            await task
 
 
 @asynccontextmanager
-async def open_world(tmp_path, **settings):
+async def open_world(doors, tmp_path, **settings):
     """Carrier and customer. ``wishes[number]`` are the arguments of the phone there, ``bridge['talk']`` the stream's
     other end."""
-    hooks, documents, wishes, phones, bridge, handshakes = [], {}, {}, {}, {}, []
-    changed = asyncio.Condition()
-
-    async def hook(request):
-        body = (await request.body()).decode()
-        params = parse_qsl(body, keep_blank_values=True)
-        async with changed:
-            hooks.append(
-                Hook(
-                    request.url.path, request.method, request.url.query, params, dict(request.headers), str(request.url)
-                )
-            )
-            changed.notify_all()
-        found = documents.get(request.url.path, Response(status_code=204))
-        return await found(request) if asyncio.iscoroutinefunction(found) else found
-
-    async def media(socket):
-        handshakes.append((str(socket.url), dict(socket.headers)))
-        if bridge.get("refuse"):
-            await socket.send_denial_response(Response(status_code=403))
-            return
-        await socket.accept()
-        try:
-            await bridge["talk"](socket)
-        except WebSocketDisconnect:
-            return
-
-    customer_app = Starlette(
-        routes=[
-            WebSocketRoute("/ms", media),
-            Route("/{path:path}", hook, methods=["GET", "POST"]),
-        ]
-    )
-
-    def phone(persona, seed, calling):  # noqa: ARG001
-        number = next((n for n in wishes if n not in phones), f"unasked-{seed}") if calling else current["number"]
-        phones[number] = Script(**wishes.get(number, {}))
-        return phones[number]
-
-    current = {"number": CALLEE}
+    carrier, customer = doors
     exchange = Exchange(
-        phones=phone,
+        phones=lambda persona, seed, calling: Script(),
         personas=("interested", "voicemail"),
         ledger=Ledger(tmp_path / "ledger.jsonl"),
         wire=WireLog(tmp_path / "wire"),
         clock=CarrierClock(settings.get("offset_s", 0.0)),
         cps=settings.get("cps", 100.0),
     )
-    real_phone = exchange.phone
-
-    def phone_at(persona, number, *, calling=False):
-        current["number"] = number
-        return real_phone(persona, number, calling=calling)
-
-    exchange.phone = phone_at
     auth = httpx2.BasicAuth(exchange.account.sid, exchange.account.token)
-    async with (
-        serving(customer_app) as (customer, customer_server),
-        serving(carrier_app(exchange)) as (url, _),
-    ):
-        async with httpx2.AsyncClient(base_url=url, auth=auth, trust_env=False) as client:
-            yield World(exchange, url, client, customer, hooks, changed, documents, phones, wishes, bridge, handshakes)
+    async with httpx2.AsyncClient(base_url=carrier.url, auth=auth, trust_env=False, verify=False) as client:
+        world = World(exchange, carrier.url, client, customer.url)
+        exchange.phone = world.ring
+        carrier.inside = carrier_app(exchange)
+        customer.inside = Starlette(
+            routes=[
+                WebSocketRoute("/ms", world.take_stream),
+                Route("/{path:path}", world.take_hook, methods=["GET", "POST"]),
+            ]
+        )
+        yield world
+    await exchange.close()
     assert not exchange.crew.failures
 
 

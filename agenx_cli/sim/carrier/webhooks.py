@@ -6,8 +6,10 @@ By default one retry, of failed connections only: a 500 is not repeated.
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
 
 import httpx2
@@ -64,6 +66,12 @@ class WebhookError(Exception):
         self.code = code
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """The machine's certificates, read once."""
+    return ssl.create_default_context()
+
+
 class Webhooks:
     """Sends one account's webhooks."""
 
@@ -71,7 +79,7 @@ class Webhooks:
         self._token = token
         self._wire = wire
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=50)
-        self._client = httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=limits)
+        self._client = httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=limits, verify=_trust())
 
     async def close(self) -> None:
         """Let go of the connections."""

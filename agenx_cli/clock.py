@@ -57,6 +57,14 @@ def moment(text: str, flag: str) -> datetime:
     )
 
 
+def system_zone() -> str | None:
+    """The machine's own time zone; None when it is UTC, which says nothing about where people are."""
+    from tzlocal import get_localzone_name  # noqa: PLC0415 - only who offers meetings pays for it
+
+    zone = get_localzone_name()
+    return None if zone in {"UTC", "Etc/UTC", "GMT", "Etc/GMT"} else zone
+
+
 def next_tuesday(after: datetime, zone: str) -> datetime:
     """The first Tuesday 11:00 in ``zone`` that is later than ``after``; in UTC."""
     local = after.astimezone(ZoneInfo(zone))

@@ -7,7 +7,6 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 
 from fastapi import FastAPI
@@ -15,13 +14,15 @@ from fastapi import FastAPI
 from agenx_cli.bridge import server
 from agenx_cli.bridge.app import Door, public_app
 from agenx_cli.bridge.desk import Desk, Outside
-from agenx_cli.clock import RehearsalClock, SystemClock
+from agenx_cli.bridge.tools import repair
+from agenx_cli.clock import RehearsalClock, SystemClock, system_zone
 from agenx_cli.control import Order
 from agenx_cli.core.playbook import Playbook
+from agenx_cli.core.script import problems
 from agenx_cli.engine import numbers
 from agenx_cli.engine.local import LocalEngine
-from agenx_cli.errors import ServerStartError
-from agenx_cli.intake.playbook_files import find_playbook, load_playbook
+from agenx_cli.errors import PolicyError, ServerStartError
+from agenx_cli.intake.playbook_files import complaint, find_playbook, load_playbook
 from agenx_cli.intake.prices import load_prices
 from agenx_cli.ports import Assignment, Calendar, Carrier, Clock, Tunnel, VoiceModel
 from agenx_cli.settings import Settings
@@ -102,13 +103,25 @@ def any_port(settings: Settings) -> Settings:
 
 
 def playbook_named(settings: Settings, given: str | None) -> Playbook:
-    """The playbook that a flag or the settings mean, ready for use. Raises IntakeError."""
-    return load_playbook(find_playbook(given or settings.playbook))
+    """The playbook that a flag or the settings mean, ready to be spoken.
+
+    Raises IntakeError for one that cannot be read, PolicyError for an opening that does not disclose what it must.
+    """
+    folder = find_playbook(given or settings.playbook)
+    playbook = load_playbook(folder)
+    if playbook.time_zone is None:
+        playbook = replace(playbook, time_zone=settings.time_zone or system_zone())
+    for problem in problems(playbook):
+        error = complaint(problem, folder)
+        if problem.code.startswith("script.no_"):
+            raise PolicyError(error.message, code=problem.code, fix=problem.fix)
+        raise error
+    return playbook
 
 
-def assignment_of(order: Order) -> Assignment:
-    """What an order of another command is about. Raises IntakeError."""
-    return Assignment(load_playbook(Path(order.playbook)), order.variables, order.record)
+def assignment_of(settings: Settings, order: Order) -> Assignment:
+    """What an order of another command is about. Raises IntakeError, PolicyError."""
+    return Assignment(playbook_named(settings, order.playbook), order.variables, order.record)
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +161,7 @@ async def working(
             owner,
             rehearsal=settings.carrier_on_loopback,
             told=desk.progressed,
-            repairs=[lambda: _repair_meetings(store, calendar, clock)],
+            repairs=[lambda: repair(store, calendar, clock.now())],
         )
         desk.changed = engine.changed
         door = Door(settings.need_twilio().auth_token, store, clock, owner, inbound)
@@ -174,17 +187,9 @@ def _outside(
         prices=load_prices(),
         model=settings.model if settings.origin("model") != "default" else None,
         home=settings.home,
-        playbooks=lambda name: playbook if name == playbook.name else load_playbook(find_playbook(name)),
+        playbooks=lambda name: playbook if name == playbook.name else playbook_named(settings, name),
         voice_name=settings.voice,
     )
-
-
-def _repair_meetings(store: Store, calendar: Calendar, clock: Clock) -> None:
-    """What a crash left between the hold, the booking and its file."""
-    for meeting in store.meetings.list():
-        if meeting.status == "held":
-            store.meetings.commit(meeting.id, clock.now())
-    calendar.repair(store.meetings.list())
 
 
 async def _reachable(settings: Settings, app: FastAPI, stack: contextlib.AsyncExitStack) -> str:

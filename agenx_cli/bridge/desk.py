@@ -131,7 +131,7 @@ class Desk:
     def answer(self, attempt_uid: str, ticket: str, assignment: Assignment) -> str:
         """The document for an inbound call."""
         self._assignments[attempt_uid] = assignment
-        return documents.document(self.origin, attempt_uid, ticket, assignment)
+        return documents.document(self.origin, attempt_uid, ticket, assignment, inbound=True)
 
     async def report(self, attempt_uid: str, call_id: str, event: CallEvent, key: str) -> Attempt | None:
         """The carrier tells something about a call: adopt it, fold it, tell whoever watches.
@@ -226,8 +226,10 @@ class Desk:
             outside.playbooks(attempt.playbook), attempt.variables, attempt.record
         )
         playbook = assignment.playbook
+        inbound = not attempt.outbound
+        now = outside.clock.now()
         config = SessionConfig(
-            instructions=render_instructions(playbook, assignment.variables, outside.clock.now()),
+            instructions=render_instructions(playbook, assignment.variables, now, inbound=inbound),
             language=playbook.language,
             voice=outside.voice_name or playbook.voice,
             model=outside.model or playbook.model or DEFAULT_MODEL,
@@ -239,7 +241,9 @@ class Desk:
         recording = outside.home / "recordings" / f"{attempt.uid}.wav"
         return CallSession(
             wire=wire,
-            conversation=Conversation(opening=render_opening(playbook, assignment.variables), limits=limits),
+            conversation=Conversation(
+                opening=render_opening(playbook, assignment.variables, inbound=inbound), limits=limits
+            ),
             config=config,
             voice=outside.voice,
             toolbox=Toolbox(

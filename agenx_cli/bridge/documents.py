@@ -5,12 +5,12 @@ from agenx_cli.ports import Assignment, CallPlan
 from agenx_cli.telephony.twilio import twiml
 
 
-def document(origin: str, attempt_uid: str, ticket: str, assignment: Assignment) -> str:
+def document(origin: str, attempt_uid: str, ticket: str, assignment: Assignment, *, inbound: bool = False) -> str:
     """Say the opening, connect the stream, and behind it the apology. ``origin`` is the public one."""
     playbook = assignment.playbook
     scheme = "ws" if origin.startswith("http:") else "wss"
     return twiml.connect_document(
-        opening=render_opening(playbook, assignment.variables),
+        opening=render_opening(playbook, assignment.variables, inbound=inbound),
         locale=playbook.locale,
         stream_url=f"{scheme}://{origin.partition('://')[2]}/media-stream",
         attempt=attempt_uid,

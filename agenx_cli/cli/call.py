@@ -1,42 +1,21 @@
 """``agenx call``: one outbound call, its words as they are said, its end and its cost."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agenx_cli.cli.frame import Frame, frame
-from agenx_cli.cli.running import Interrupts, run
+from agenx_cli.cli.frame import frame
 from agenx_cli.errors import AgenxError, PolicyError, UsageError
 
 if TYPE_CHECKING:
+    from agenx_cli.cli.calling import Wanted
     from agenx_cli.cli.output import Output
-    from agenx_cli.core.lead import E164
-    from agenx_cli.core.playbook import Playbook
     from agenx_cli.ports import Assignment
     from agenx_cli.settings import Settings
-    from agenx_cli.store.records import Attempt
-    from agenx_cli.store.store import Store
-    from agenx_cli.wiring import Worker
 
 DRY_ORIGIN = "https://your-address.example"
 HIDDEN = "•" * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A call as it was asked for on the command line."""
-
-    number: "E164"
-    from_: str
-    playbook: "Playbook"
-    folder: Path
-    assignment: "Assignment"
-    listen: Path | None
-    detach: bool
 
 
 def call(
@@ -87,7 +66,10 @@ def call(
         from agenx_cli.clock import moment as read_moment
 
         moment = read_moment(at, "--at")
-    return run(lambda interrupts: _call(shown, settings, wanted, moment, interrupts))
+    from agenx_cli.cli.calling import place
+    from agenx_cli.cli.running import run
+
+    return run(lambda interrupts: place(shown.out, settings, wanted, moment, interrupts))
 
 
 # --- before anything is done
@@ -104,18 +86,20 @@ def _wanted(
     listen: Path | None,
     record: bool,
     detach: bool,
-) -> Wanted:
+) -> "Wanted":
+    from agenx_cli.cli.calling import Wanted
     from agenx_cli.cli.state import number_of
     from agenx_cli.core.lead import E164
-    from agenx_cli.intake.playbook_files import find_playbook, load_playbook
+    from agenx_cli.intake.playbook_files import find_playbook
     from agenx_cli.ports import Assignment
+    from agenx_cli.wiring import playbook_named
 
     if listen is not None and not settings.simulate:
         raise UsageError("--listen is for rehearsals", fix="add --simulate, or keep a recording with --record")
     if listen is not None and listen.suffix.lower() != ".wav":
         raise UsageError("--listen writes a WAV file", fix="name it something.wav")
     folder = find_playbook(playbook or settings.playbook)
-    loaded = load_playbook(folder)
+    loaded = playbook_named(settings, playbook)
     given = _variables(variables)
     assignment = Assignment(loaded, given, record or listen is not None)
     if record and not settings.simulate:
@@ -152,7 +136,7 @@ def _check_accounts(settings: "Settings") -> None:
     settings.need("openai_api_key", "twilio_account_sid", "twilio_auth_token", "twilio_phone_number")
 
 
-def _confirm(out: "Output", wanted: Wanted, *, yes: bool) -> None:
+def _confirm(out: "Output", wanted: "Wanted", *, yes: bool) -> None:
     from agenx_cli.core.lead import mask
 
     question = f"Call {mask(wanted.number)} as {wanted.playbook.assistant} of {wanted.playbook.company}?"
@@ -160,7 +144,7 @@ def _confirm(out: "Output", wanted: Wanted, *, yes: bool) -> None:
         raise AgenxError("nobody was called")
 
 
-def _dry_run(out: "Output", settings: "Settings", wanted: Wanted) -> int:
+def _dry_run(out: "Output", settings: "Settings", wanted: "Wanted") -> int:
     """What would be sent, with numbers and the ticket hidden; nothing is opened, asked or written."""
     from agenx_cli.bridge.documents import plan
     from agenx_cli.clock import SystemClock
@@ -200,222 +184,3 @@ def _dry_run(out: "Output", settings: "Settings", wanted: Wanted) -> int:
     out.line(instructions)
     out.note("Dry run: nobody was called.")
     return 0
-
-
-# --- the call
-
-
-async def _call(shown: Frame, settings: "Settings", wanted: Wanted, at: Any, interrupts: Interrupts) -> int:
-    from agenx_cli.cli.remote import address_of, reached
-    from agenx_cli.rehearsal import simulated
-    from agenx_cli.wiring import any_port, working
-
-    address = await asyncio.to_thread(address_of, settings)
-    if address is not None:
-        async with reached(address) as remote:
-            return await _through(shown, settings, wanted, remote, interrupts)
-    if wanted.detach:
-        raise UsageError("--detach leaves the call to a running server, and none runs", fix="start agenx serve first")
-    if not settings.simulate:
-        async with working(settings, kind="call", playbook=wanted.playbook) as worker:
-            return await _here(shown, wanted, worker, interrupts)
-    zone = wanted.playbook.time_zone or "Europe/Madrid"
-    async with simulated(settings, zone, at=at) as world:
-        free = any_port(world.settings)
-        async with working(free, kind="call", playbook=wanted.playbook, clock=world.clock) as worker:
-            return await _here(shown, wanted, worker, interrupts)
-
-
-async def _here(shown: Frame, wanted: Wanted, worker: "Worker", interrupts: Interrupts) -> int:
-    """Place it with a worker of our own."""
-    from agenx_cli.control import happenings
-    from agenx_cli.core.policy import Defer, Refuse
-    from agenx_cli.engine.local import NewCall
-
-    number = wanted.from_ or worker.settings.need_number()
-    admitted = await worker.engine.submit(NewCall(wanted.number, number, wanted.assignment))
-    if isinstance(admitted, Defer | Refuse):
-        raise PolicyError(admitted.reason.sentence, code=admitted.reason.code, fix=admitted.reason.fix)
-    uid = admitted.uid
-
-    async def polite() -> None:
-        if not await worker.desk.hang_up(uid, "operator", polite=True):
-            await worker.engine.hang_up(uid, "operator")
-
-    async def at_once() -> None:
-        await worker.engine.hang_up(uid, "operator")
-
-    events = happenings(worker.desk, worker.engine, uid)
-    last = await _watch(shown.out, wanted, uid, events, interrupts=interrupts, polite=polite, at_once=at_once)
-    await worker.desk.left(uid)
-    return _report(shown, worker.settings, worker.store, wanted, uid, last=last, interrupts=interrupts)
-
-
-async def _through(shown: Frame, settings: "Settings", wanted: Wanted, remote: Any, interrupts: Interrupts) -> int:
-    """Place it with the worker that runs already."""
-    from agenx_cli.store.store import open_store
-
-    order = {
-        "to": str(wanted.number),
-        "from_number": wanted.from_,
-        "playbook": str(wanted.folder),
-        "variables": wanted.assignment.variables,
-        "record": wanted.assignment.record,
-    }
-    uid = await remote.call(order)
-    if wanted.detach:
-        shown.out.document({"attempt": uid})
-        shown.out.line(f"The running server places the call: agenx calls show {uid}")
-        return 0
-    last = await _watch(
-        shown.out,
-        wanted,
-        uid,
-        remote.events(uid),
-        interrupts=interrupts,
-        polite=lambda: remote.hang_up(uid, polite=True),
-        at_once=lambda: remote.hang_up(uid, polite=False),
-    )
-    store = open_store(settings.database_url)
-    try:
-        return _report(shown, settings, store, wanted, uid, last=last, interrupts=interrupts)
-    finally:
-        store.close()
-
-
-async def _watch(
-    out: "Output",
-    wanted: Wanted,
-    uid: str,
-    events: AsyncIterator[Mapping[str, Any]],
-    *,
-    interrupts: Interrupts,
-    polite: Callable[[], Awaitable[Any]],
-    at_once: Callable[[], Awaitable[Any]],
-) -> Mapping[str, Any]:
-    """Show what happens until the call is over; Ctrl-C ends it, well at first."""
-    from agenx_cli.core.lead import mask
-
-    out.note(f"Calling {mask(wanted.number)} as {wanted.playbook.assistant} of {wanted.playbook.company} ({uid}).")
-
-    async def end_on_signal() -> None:
-        await interrupts.drain.wait()
-        out.note("Saying goodbye… (Ctrl-C again hangs up)")
-        await polite()
-        await interrupts.stop.wait()
-        out.note("Hanging up.")
-        await at_once()
-
-    ending = asyncio.create_task(end_on_signal())
-    last: Mapping[str, Any] = {}
-    try:
-        async for event in events:
-            last = event
-            show(out, event)
-    finally:
-        ending.cancel()
-    return last
-
-
-def show(out: "Output", event: Mapping[str, Any]) -> None:
-    """One thing that happened, live."""
-    fields = {name: value for name, value in event.items() if name != "event"}
-    out.event(event["event"], **fields)
-    if event["event"] == "line" and event["final"]:
-        out.line(spoken(out, event["speaker"], event["text"], event["at_ms"]))
-    elif event["event"] == "phase" and event["disposition"] is None:
-        out.note(f"{event['phase']} …")
-
-
-def spoken(out: "Output", speaker: str, text: str, at_ms: int) -> str:
-    """A line of the transcript."""
-    minutes, seconds = divmod(max(0, at_ms) // 1000, 60)
-    who = out.style(f"{speaker:>9}", "cyan" if speaker == "assistant" else "green")
-    return f"{minutes:02d}:{seconds:02d}  {who}  {text}"
-
-
-# --- after it
-
-
-def _report(
-    shown: Frame,
-    settings: "Settings",
-    store: "Store",
-    wanted: Wanted,
-    uid: str,
-    *,
-    last: Mapping[str, Any],
-    interrupts: Interrupts,
-) -> int:
-    from agenx_cli.cli.calls import document
-
-    attempt = store.attempts.get(uid)
-    if attempt is None:
-        raise AgenxError("the call is not on record", fix="agenx calls list")
-    declined = last.get("declined")
-    if declined:
-        error = AgenxError(declined["message"], fix=declined["fix"])
-        error.exit_code = declined["exit_code"]
-        raise error
-    meetings = [meeting for meeting in store.meetings.of_attempt(uid) if meeting.status == "booked"]
-    recording = _recording(attempt.figures.recording, wanted.listen)
-    figures = attempt.figures
-    lines = store.transcripts.of(uid)
-    shown.out.document(
-        {
-            **document(attempt),
-            "cost_usd": {
-                "voice_model": figures.cost_voice_usd,
-                "carrier": figures.cost_carrier_usd,
-                "total": attempt.cost_usd,
-            },
-            "recording": None if recording is None else str(recording),
-            "meetings": [{"id": m.id, "starts_at": m.starts_at, "ends_at": m.ends_at} for m in meetings],
-            "transcript": [
-                {"speaker": line.speaker, "text": line.text, "at_ms": line.at_ms, "heard_ms": line.heard_ms}
-                for line in lines
-            ],
-        }
-    )
-    _summary(shown.out, settings.home, wanted.playbook, attempt, recording, meetings=meetings)
-    return interrupts.exit_code
-
-
-def _recording(path: str | None, listen: Path | None) -> Path | None:
-    import shutil
-
-    if path is None or listen is None:
-        return None if path is None else Path(path)
-    listen.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, listen)
-    return listen
-
-
-def _summary(
-    out: "Output", home: Path, playbook: "Playbook", attempt: "Attempt", recording: Path | None, *, meetings: Any
-) -> None:
-    from zoneinfo import ZoneInfo
-
-    from agenx_cli.core.phrases import spoken as spoken_time
-
-    zone = ZoneInfo(playbook.time_zone or "UTC")
-    out.line()
-    ended = attempt.disposition.value if attempt.disposition else attempt.phase.name.lower()
-    out.line(
-        f"{out.style('ended', 'bold')}      {ended}{f' after {attempt.duration_s} s' if attempt.duration_s else ''}"
-    )
-    if attempt.error:
-        out.line(f"{out.style('why', 'bold')}        {attempt.error}")
-    for meeting in meetings:
-        when = spoken_time(meeting.starts_at.astimezone(zone), playbook.language)
-        out.line(f"{out.style('meeting', 'bold')}    {when} ({zone.key})")
-        out.line(f"           {home / 'meetings' / f'{meeting.id}.ics'}")
-    voice, carrier = attempt.figures.cost_voice_usd, attempt.figures.cost_carrier_usd
-    parts = [
-        f"{name} {'unknown' if usd is None else f'${usd:.4f}'}"
-        for name, usd in (("model", voice), ("carrier", carrier))
-    ]
-    out.line(f"{out.style('cost', 'bold')}       {' + '.join(parts)}")
-    if recording is not None:
-        out.line(f"{out.style('recording', 'bold')}  {recording}")
-    out.line(f"{out.style('call', 'bold')}       {attempt.uid}")

@@ -49,7 +49,9 @@ class Remote:
 
     async def hang_up(self, attempt_uid: str, *, polite: bool) -> None:
         """End a call, with a goodbye or at once."""
-        await self._post(f"/calls/{attempt_uid}/hangup?polite={str(polite).lower()}", {})
+        answer = await self._post(f"/calls/{attempt_uid}/hangup?polite={str(polite).lower()}", {})
+        if answer.status_code >= 400 or not answer.json()["ended"]:
+            raise AgenxError("the running worker has no such live call", fix=GONE)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> "httpx2.Response":
         import httpx2

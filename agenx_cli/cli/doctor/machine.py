@@ -7,10 +7,10 @@ from pathlib import Path
 
 from agenx_cli.cli.doctor.check import Check, failed, passed, refused, skipped
 from agenx_cli.errors import AgenxError, SettingsError
-from agenx_cli.intake.playbook_files import find_playbook, load_playbook
 from agenx_cli.settings import Settings
 from agenx_cli.store.database import HEAD
 from agenx_cli.store.store import open_store
+from agenx_cli.wiring import playbook_named
 
 ROOM_MB = 500
 """Least free space: a recording takes about 1 MB a minute, and a full disk takes no opt-out."""
@@ -95,14 +95,13 @@ def _database(settings: Settings) -> Check:
 
 def _playbook(settings: Settings) -> Iterator[Check]:
     try:
-        playbook = load_playbook(find_playbook(settings.playbook))
+        playbook = playbook_named(settings, None)
     except AgenxError as error:
         yield refused("playbook", error)
-        yield skipped("time zone", "the playbook cannot be read")
+        yield skipped("time zone", "the playbook cannot be used")
         return
     yield passed("playbook", f"{playbook.name} ({playbook.locale})")
-    zone = playbook.time_zone or settings.time_zone
-    if zone is None:
+    if playbook.time_zone is None:
         yield failed("time zone", "no meeting can be offered without one", "set AGENX_TIME_ZONE, as Europe/Madrid")
     else:
-        yield passed("time zone", zone)
+        yield passed("time zone", playbook.time_zone)

@@ -1,0 +1,248 @@
+"""``agenx call`` at work: placed by a worker of our own or by the one that runs, watched to its end, summed up."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agenx_cli.cli.calls import document
+from agenx_cli.cli.output import Output
+from agenx_cli.cli.remote import Remote, address_of, reached
+from agenx_cli.cli.running import Interrupts
+from agenx_cli.control import happenings
+from agenx_cli.core.booking import Meeting
+from agenx_cli.core.lead import E164, mask
+from agenx_cli.core.phrases import spoken as spoken_time
+from agenx_cli.core.playbook import Playbook
+from agenx_cli.core.policy import Defer, Refuse
+from agenx_cli.engine.local import NewCall
+from agenx_cli.errors import AgenxError, PolicyError, UsageError
+from agenx_cli.ports import Assignment
+from agenx_cli.rehearsal import simulated
+from agenx_cli.settings import Settings
+from agenx_cli.store.records import Attempt
+from agenx_cli.store.store import Store, open_store
+from agenx_cli.wiring import Worker, any_port, working
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call as it was asked for on the command line."""
+
+    number: E164
+    from_: str
+    playbook: Playbook
+    folder: Path
+    assignment: Assignment
+    listen: Path | None
+    detach: bool
+
+
+# --- the call
+
+
+async def place(out: Output, settings: Settings, wanted: Wanted, at: datetime | None, interrupts: Interrupts) -> int:
+
+    address = await asyncio.to_thread(address_of, settings)
+    if address is not None:
+        async with reached(address) as remote:
+            return await _through(out, settings, wanted, remote, interrupts)
+    if wanted.detach:
+        raise UsageError("--detach leaves the call to a running server, and none runs", fix="start agenx serve first")
+    if not settings.simulate:
+        async with working(settings, kind="call", playbook=wanted.playbook) as worker:
+            return await _here(out, wanted, worker, interrupts)
+    zone = wanted.playbook.time_zone or "Europe/Madrid"
+    async with simulated(settings, zone, at=at) as world:
+        free = any_port(world.settings)
+        async with working(free, kind="call", playbook=wanted.playbook, clock=world.clock) as worker:
+            return await _here(out, wanted, worker, interrupts)
+
+
+async def _here(out: Output, wanted: Wanted, worker: Worker, interrupts: Interrupts) -> int:
+    """Place it with a worker of our own."""
+
+    number = wanted.from_ or worker.settings.need_number()
+    admitted = await worker.engine.submit(NewCall(wanted.number, number, wanted.assignment))
+    if isinstance(admitted, Defer | Refuse):
+        raise PolicyError(admitted.reason.sentence, code=admitted.reason.code, fix=admitted.reason.fix)
+    uid = admitted.uid
+
+    async def polite() -> None:
+        if not await worker.desk.hang_up(uid, "operator", polite=True):
+            await worker.engine.hang_up(uid, "operator")
+
+    async def at_once() -> None:
+        await worker.engine.hang_up(uid, "operator")
+
+    events = happenings(worker.desk, worker.engine, uid)
+    last = await _watch(out, wanted, uid, events, interrupts=interrupts, polite=polite, at_once=at_once)
+    await worker.desk.left(uid)
+    return _report(out, worker.settings, worker.store, wanted, uid, last=last, interrupts=interrupts)
+
+
+async def _through(out: Output, settings: Settings, wanted: Wanted, remote: Remote, interrupts: Interrupts) -> int:
+    """Place it with the worker that runs already."""
+
+    order = {
+        "to": str(wanted.number),
+        "from_number": wanted.from_,
+        "playbook": str(wanted.folder),
+        "variables": wanted.assignment.variables,
+        "record": wanted.assignment.record,
+    }
+    uid = await remote.call(order)
+    if wanted.detach:
+        out.document({"attempt": uid})
+        out.line(f"The running server places the call: agenx calls show {uid}")
+        return 0
+    last = await _watch(
+        out,
+        wanted,
+        uid,
+        remote.events(uid),
+        interrupts=interrupts,
+        polite=lambda: remote.hang_up(uid, polite=True),
+        at_once=lambda: remote.hang_up(uid, polite=False),
+    )
+    store = open_store(settings.database_url)
+    try:
+        return _report(out, settings, store, wanted, uid, last=last, interrupts=interrupts)
+    finally:
+        store.close()
+
+
+async def _watch(
+    out: Output,
+    wanted: Wanted,
+    uid: str,
+    events: AsyncIterator[Mapping[str, Any]],
+    *,
+    interrupts: Interrupts,
+    polite: Callable[[], Awaitable[Any]],
+    at_once: Callable[[], Awaitable[Any]],
+) -> Mapping[str, Any]:
+    """Show what happens until the call is over; Ctrl-C ends it, well at first."""
+
+    out.note(f"Calling {mask(wanted.number)} as {wanted.playbook.assistant} of {wanted.playbook.company} ({uid}).")
+
+    async def end_on_signal() -> None:
+        await interrupts.drain.wait()
+        out.note("Saying goodbye… (Ctrl-C again hangs up)")
+        await polite()
+        await interrupts.stop.wait()
+        out.note("Hanging up.")
+        await at_once()
+
+    ending = asyncio.create_task(end_on_signal())
+    last: Mapping[str, Any] = {}
+    try:
+        async for event in events:
+            last = event
+            show(out, event)
+    finally:
+        ending.cancel()
+    return last
+
+
+def show(out: Output, event: Mapping[str, Any]) -> None:
+    """One thing that happened, live."""
+    fields = {name: value for name, value in event.items() if name != "event"}
+    out.event(event["event"], **fields)
+    if event["event"] == "line" and event["final"]:
+        out.line(spoken(out, event["speaker"], event["text"], event["at_ms"]))
+    elif event["event"] == "phase" and event["disposition"] is None:
+        out.note(f"{event['phase']} …")
+
+
+def spoken(out: Output, speaker: str, text: str, at_ms: int) -> str:
+    """A line of the transcript."""
+    minutes, seconds = divmod(max(0, at_ms) // 1000, 60)
+    who = out.style(f"{speaker:>9}", "cyan" if speaker == "assistant" else "green")
+    return f"{minutes:02d}:{seconds:02d}  {who}  {text}"
+
+
+# --- after it
+
+
+def _report(
+    out: Output,
+    settings: Settings,
+    store: Store,
+    wanted: Wanted,
+    uid: str,
+    *,
+    last: Mapping[str, Any],
+    interrupts: Interrupts,
+) -> int:
+
+    attempt = store.attempts.get(uid)
+    if attempt is None:
+        raise AgenxError("the call is not on record", fix="agenx calls list")
+    declined = last.get("declined")
+    if declined:
+        error = AgenxError(declined["message"], fix=declined["fix"])
+        error.exit_code = declined["exit_code"]
+        raise error
+    meetings = [meeting for meeting in store.meetings.of_attempt(uid) if meeting.status == "booked"]
+    recording = _recording(attempt.figures.recording, wanted.listen)
+    figures = attempt.figures
+    lines = store.transcripts.of(uid)
+    out.document(
+        {
+            **document(attempt),
+            "cost_usd": {
+                "voice_model": figures.cost_voice_usd,
+                "carrier": figures.cost_carrier_usd,
+                "total": attempt.cost_usd,
+            },
+            "recording": None if recording is None else str(recording),
+            "meetings": [{"id": m.id, "starts_at": m.starts_at, "ends_at": m.ends_at} for m in meetings],
+            "transcript": [
+                {"speaker": line.speaker, "text": line.text, "at_ms": line.at_ms, "heard_ms": line.heard_ms}
+                for line in lines
+            ],
+        }
+    )
+    _summary(out, settings.home, wanted.playbook, attempt, recording, meetings=meetings)
+    return interrupts.exit_code
+
+
+def _recording(path: str | None, listen: Path | None) -> Path | None:
+
+    if path is None or listen is None:
+        return None if path is None else Path(path)
+    listen.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, listen)
+    return listen
+
+
+def _summary(
+    out: Output, home: Path, playbook: Playbook, attempt: Attempt, recording: Path | None, *, meetings: list[Meeting]
+) -> None:
+
+    zone = ZoneInfo(playbook.time_zone or "UTC")
+    out.line()
+    ended = attempt.disposition.value if attempt.disposition else attempt.phase.name.lower()
+    out.line(
+        f"{out.style('ended', 'bold')}      {ended}{f' after {attempt.duration_s} s' if attempt.duration_s else ''}"
+    )
+    if attempt.error:
+        out.line(f"{out.style('why', 'bold')}        {attempt.error}")
+    for meeting in meetings:
+        when = spoken_time(meeting.starts_at.astimezone(zone), playbook.language)
+        out.line(f"{out.style('meeting', 'bold')}    {when} ({zone.key})")
+        out.line(f"           {home / 'meetings' / f'{meeting.id}.ics'}")
+    voice, carrier = attempt.figures.cost_voice_usd, attempt.figures.cost_carrier_usd
+    parts = [
+        f"{name} {'unknown' if usd is None else f'${usd:.4f}'}"
+        for name, usd in (("model", voice), ("carrier", carrier))
+    ]
+    out.line(f"{out.style('cost', 'bold')}       {' + '.join(parts)}")
+    if recording is not None:
+        out.line(f"{out.style('recording', 'bold')}  {recording}")
+    out.line(f"{out.style('call', 'bold')}       {attempt.uid}")

@@ -1,10 +1,15 @@
 """The mind: a whole call in text, and what changes when its instructions, its tools or their answers do."""
 
-import pytest
+import json
 
-from agenx_cli.sim.mind import Memory
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agenx_cli.sim.mind import Memory, View
 from agenx_cli.sim.mind.briefing import read
-from tests.sim.talk import ENGLISH, HELLO, SLOTS, TEXT, TOOLS, Talk, tool
+from agenx_cli.sim.mind.think import think
+from tests.sim.talk import ENGLISH, HELLO, SLOTS, SPANISH, TEXT, TOOLS, Talk, tool
 
 
 def to_the_read_back(talk: Talk) -> str:
@@ -174,6 +179,13 @@ def test_a_callee_who_did_not_hear_hears_it_again():
     assert talk.hear("¿Perdón? No le he oído bien.") == read_back
 
 
+def test_who_asks_to_repeat_but_names_a_time_has_chosen():
+    talk = Talk()
+    talk.hear("Sí, dígame.")
+    talk.hear("Me interesa.")
+    assert "¿Lo confirmo?" in talk.hear("¿Me repite las horas? Me viene bien el martes 24 de noviembre a las 10:00.")
+
+
 def test_a_read_back_that_is_denied_brings_other_times():
     talk = Talk()
     to_the_read_back(talk)
@@ -330,3 +342,106 @@ def test_a_tool_without_a_purpose_is_never_called():
     talk.hear("Sí, dígame.")
     talk.hear("Me interesa.")
     assert not talk.used
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "part"),
+    [
+        ("¿De qué empresa me llaman?", SPANISH, "asistente de inteligencia artificial de Agenx AI"),
+        ("¿Cuánto cuesta?", SPANISH, "en la reunión"),
+        ("¿De dónde tienen mi teléfono?", SPANISH, "No tengo ese dato"),
+        ("How much is it?", ENGLISH, "in the meeting"),
+    ],
+)
+def test_questions_about_us_are_answered_and_the_talk_goes_on(words, language, part):
+    said = Talk(language).hear(words)
+    assert part in said
+    assert said.endswith("?")
+
+
+def test_whoever_has_no_time_says_when():
+    talk = Talk()
+    assert talk.hear("Ahora mismo no puedo, estoy reunido.") == "¿Qué día y a qué hora le llamamos?"
+    assert talk.hear("El jueves a las cuatro.").startswith("¿Le llamamos el jueves 26 de noviembre")
+    talk.hear("No, gracias.")
+    assert talk.ended == "not_interested"
+
+
+def test_a_callback_that_cannot_be_written_down_is_not_promised():
+    talk = Talk()
+    talk.outputs["schedule_callback"] = {"error": "the calendar is closed"}
+    talk.hear("Llámeme mañana a las 12:00.")
+    said = talk.hear("Sí.")
+    assert "no he podido" in said
+
+
+def test_without_a_day_in_the_instructions_no_moment_is_invented():
+    talk = Talk("Eres Clara, asistente de la empresa Agenx AI. Idioma: español.")
+    talk.hear("Llámeme mañana a las 12:00.")
+    assert "schedule_callback" not in talk.names
+
+
+def test_a_booked_meeting_is_cancelled_when_asked():
+    talk = Talk()
+    to_the_read_back(talk)
+    talk.hear("Sí.")
+    talk.ended = None
+    assert "cancelada" in talk.hear("No, espere, cancele la reunión, por favor.")
+    assert "cancel_meeting" in talk.names
+
+
+def test_a_calendar_that_fails_is_owned_up_to():
+    talk = Talk()
+    talk.outputs["check_availability"] = {"error": "the calendar does not answer"}
+    talk.hear("Sí, dígame.")
+    assert talk.hear("Me interesa.").startswith("Perdone, no consigo ver la agenda.")
+
+
+def test_a_tool_that_nobody_has_is_tried_again_under_its_right_name():
+    talk = Talk()
+    to_the_read_back(talk)
+    talk.memories += [
+        Memory("callee", "Sí."),
+        Memory("call", call_id="x", name="lookup_the_weather", arguments="{}"),
+        Memory("output", '{"error": "unknown tool"}', call_id="x"),
+    ]
+    talk.go()
+    assert talk.names == ["check_availability", "book_meeting", "end_call"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("2026-13-45T99:99"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["slots", "start", "error", "spoken", "properties", "required"]), inner)
+    ),
+    max_leaves=10,
+)
+WORDS = st.sampled_from(["Sí", "no", "me interesa", "el martes a las 25:99", "mañana", "¿perdón?", "", "99"]) | st.text(
+    max_size=30
+)
+MEMORIES = st.lists(
+    st.builds(Memory, st.sampled_from(["callee", "assistant", "system"]), WORDS, st.booleans())
+    | st.builds(Memory, st.just("call"), call_id=st.just("c"), name=st.sampled_from(list(TOOLS)))
+    | st.builds(Memory, st.just("output"), JSON.map(json.dumps) | st.text(), call_id=st.just("c")),
+    max_size=6,
+)
+SCHEMAS = st.fixed_dictionaries(
+    {"type": st.just("function"), "name": st.sampled_from([*TOOLS, "x"])},
+    optional={
+        "description": st.text(),
+        "parameters": st.dictionaries(st.sampled_from(["properties", "required"]), JSON),
+    },
+)
+
+
+@given(
+    st.text() | st.just(SPANISH),
+    MEMORIES,
+    st.lists(SCHEMAS, max_size=3) | st.just(list(TOOLS.values())),
+    st.none() | st.text(),
+)
+def test_nothing_that_is_said_or_answered_breaks_it(instructions, memories, tools, own):
+    thought = think(View(instructions, tuple(tools), tuple(memories), own))
+    assert all(use.name in {tool["name"] for tool in tools} | set(TOOLS) for use in thought.uses)
+    assert all(isinstance(json.loads(use.arguments or "{}"), dict) for use in thought.uses)

@@ -11,19 +11,17 @@ The order in which it decides, the first that applies counts:
 """
 
 import re
-from datetime import datetime
 
 from agenx_cli.sim.mind.asked import obey
 from agenx_cli.sim.mind.briefing import Language, language_of, named_language, read
 from agenx_cli.sim.mind.intents import Intent, intents
 from agenx_cli.sim.mind.sentences import ends_like, introduction, pitch, sentence, starts_like
 from agenx_cli.sim.mind.tape import Answer, Tape
-from agenx_cli.sim.mind.times import Slot, chosen, moment_in, next_morning, said, slots_in, two_of
+from agenx_cli.sim.mind.times import Slot, chosen, moment_in, next_morning, read_moment, said, slots_in, two_of
 from agenx_cli.sim.mind.tools import Purpose, Tools
 from agenx_cli.sim.mind.view import Thought, ToolUse, View
 
 _CORRECTABLE = re.compile(r"json|argument|invalid|unknown|no such|interrupt|missing|required|must be", re.IGNORECASE)
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _NAME = re.compile(r"(?:me llamo|mi nombre es|my name is|a nombre de)\s+([A-ZÁÉÍÓÚÑ]\w+(?:\s+[A-ZÁÉÍÓÚÑ]\w+)*)")
 
@@ -198,10 +196,9 @@ class Mind:
     def _after_callback(self, answer: Answer) -> Thought:
         if answer.error is not None:
             return self._end("goodbye", "not_scheduled")
-        moment = _MOMENT.search(answer.output)
-        if moment is None:
+        when = read_moment(answer.output)
+        if when is None:
             return self._end("callback", "colleague")
-        when = datetime.fromisoformat(moment.group())
         if self._briefing.now is not None and when.tzinfo is not None:
             when = when.astimezone(self._briefing.now.tzinfo)
         return self._end("callback", "scheduled", slot=said(when, self._language))
@@ -216,7 +213,7 @@ class Mind:
             return self._say("there" if self._all_understood() else "repeat")
         if Intent.ROBOT in meant:
             return self._with_question(sentence("robot", self._language))
-        if Intent.REPEAT in meant:
+        if Intent.REPEAT in meant and chosen(self._words, self._tape.offered, self._tape.slots) is None:
             return self._with_question("", again=True)
         return self._answered() or self._wished() or self._to_question()
 

@@ -44,7 +44,7 @@ _DAY_NUMBER = re.compile(r"(?<![:\d])\b(\d{1,2})(?:st|nd|rd|th)?\b(?![:.h]?\d)(?
 _FIRST = re.compile(r"\b(?:primer[ao]?|first|earlier)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\b(?:segund[ao]|[uú]ltim[ao]|second|latter|last|later)\b", re.IGNORECASE)
 _ANY = re.compile(r"\b(?:cualquiera|da igual|me da lo mismo|either|any|whichever)\b", re.IGNORECASE)
-_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ def said(moment: datetime, language: Language) -> str:
     if language == "es":
         return f"{day} {moment.day} de {month} {'a la' if moment.hour == 1 else 'a las'} {clock}"
     return f"{day} {moment.day} {month} at {clock}"
+
+
+def read_moment(text: str) -> datetime | None:
+    """The first moment in ISO 8601 that a text holds."""
+    found = _ISO.search(text)
+    try:
+        return datetime.fromisoformat(found.group()) if found else None
+    except ValueError:
+        return None
 
 
 def slots_in(output: str, language: Language) -> tuple[Slot, ...] | None:
@@ -85,7 +94,7 @@ def parsed(output: str) -> Any:
 
 def _slot(member: Any, language: Language) -> Slot | None:
     texts = [text for text in (member.values() if isinstance(member, dict) else [member]) if isinstance(text, str)]
-    start = next((text for text in texts if _ISO.match(text)), None)
+    start = next((text for text in texts if read_moment(text) is not None), None)
     if start is None:
         return None
     spoken = member.get("spoken") if isinstance(member, dict) else None

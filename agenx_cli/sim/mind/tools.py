@@ -84,18 +84,16 @@ class Tools:
     def needs(self, purpose: Purpose, role: str) -> bool:
         """Whether its schema requires an argument of that role (``email``, ``name``)."""
         tool = self._by_purpose.get(purpose)
-        required = (tool or {}).get("parameters", {}).get("required", [])
-        return any(_role(name) == role for name in required)
+        return tool is not None and any(_role(name) == role for name in _schema(tool)[1])
 
     def use(self, purpose: Purpose, known: dict[str, Any]) -> tuple[ToolUse, ...]:
         """A call with what is known (role → value) and what its schema requires; nothing without such a tool."""
         tool = self._by_purpose.get(purpose)
         if tool is None:
             return ()
-        schema = tool.get("parameters") or {}
-        required = set(schema.get("required", []))
+        properties, required = _schema(tool)
         arguments: dict[str, Any] = {}
-        for name, shape in schema.get("properties", {}).items():
+        for name, shape in properties.items():
             value = _argument(_role(name), shape, known)
             if value is None and name in required:
                 value = _anything(shape, known)
@@ -107,7 +105,7 @@ class Tools:
 def _purpose(tool: dict[str, Any]) -> tuple[Purpose | None, int]:
     description = tool.get("description") or ""
     first, _, rest = description.partition(".")
-    parameters = " ".join((tool.get("parameters") or {}).get("properties", {}))
+    parameters = " ".join(_schema(tool)[0])
     scores = {
         purpose: 4 * bool(pattern.search(tool["name"].replace("_", " ")))
         + 3 * bool(pattern.search(first))
@@ -119,6 +117,16 @@ def _purpose(tool: dict[str, Any]) -> tuple[Purpose | None, int]:
     return (purpose, scores[purpose]) if scores[purpose] >= _LEAST else (None, 0)
 
 
+def _schema(tool: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """Properties and required names of a tool's JSON schema; whatever else somebody wrote there is left aside."""
+    schema = tool.get("parameters") or {}
+    properties, required = schema.get("properties"), schema.get("required")
+    shapes = properties.items() if isinstance(properties, dict) else ()
+    names = required if isinstance(required, list) else ()
+    known = {name: shape if isinstance(shape, dict) else {} for name, shape in shapes}
+    return known, {name for name in names if isinstance(name, str)}
+
+
 def _role(name: str) -> str | None:
     return next((role for role, signs in _ROLES if re.search(signs, name, re.IGNORECASE)), None)
 
@@ -128,7 +136,7 @@ def _argument(role: str | None, shape: dict[str, Any], known: dict[str, Any]) ->
         return None
     value = known[role]
     choices = shape.get("enum")
-    if choices is None:
+    if not isinstance(choices, list):
         return value
     if role == "reason":
         return _outcome(str(value), choices)
@@ -145,10 +153,11 @@ def _outcome(wanted: str, choices: list[Any]) -> Any:
 
 
 def _anything(shape: dict[str, Any], known: dict[str, Any]) -> Any:
-    if shape.get("enum"):
+    if isinstance(shape.get("enum"), list) and shape["enum"]:
         return shape["enum"][0]
     if shape.get("format") in ("date-time", "date"):
         moment = str(known.get("start") or known.get("now") or "")
         return moment[:10] if shape["format"] == "date" else moment
     fallback: dict[Any, Any] = {"boolean": True, "integer": 1, "number": 1, "array": [], "object": {}}
-    return fallback.get(shape.get("type"), str(known.get("words", "")))
+    kind = shape.get("type")
+    return fallback.get(kind if isinstance(kind, str) else None, str(known.get("words", "")))

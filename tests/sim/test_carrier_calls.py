@@ -103,10 +103,12 @@ async def test_a_call_nobody_takes_ends_as_the_network_says(world):
 
 
 async def test_a_number_can_be_pinned_to_the_networks_answers(world):
-    for persona, status in (("busy", "busy"), ("failed", "failed"), ("no_answer", "no-answer")):
-        await world.client.post("/sim/persona", json={"number": CALLEE, "persona": persona})
-        sid = await world.place(Timeout="1")
-        assert (await world.over(sid))["CallStatus"] == status
+    placed = {}
+    for n, (persona, status) in enumerate({"busy": "busy", "failed": "failed", "no_answer": "no-answer"}.items()):
+        number = f"+3460000001{n}"
+        await world.client.post("/sim/persona", json={"number": number, "persona": persona})
+        placed[await world.place(To=number, Timeout="1")] = status
+    assert {sid: (await world.over(sid))["CallStatus"] for sid in placed} == placed
 
 
 async def test_calls_start_one_after_another_at_the_accounts_pace(doors, tmp_path):
@@ -259,17 +261,19 @@ async def test_a_document_is_fetched_on_answer_and_redirected(world):
     assert world.of("/second")[0].query == "n=1"
 
 
-@pytest.mark.parametrize(
-    ("twiml", "code"),
-    [("<Response><Sing/></Response>", 12200), ("nonsense", 12100), ("<Response><Say>Hi</Say>", 12100)],
-)
-async def test_a_wrong_document_ends_the_call_with_an_apology_and_an_error_code(world, twiml, code):
-    sid = await world.place(twiml)
-    await world.over()
-    assert "application error" in heard_by(world.phone())[0]
-    assert world.exchange.calls[sid].error_codes == [code]
-    (call,) = (await world.client.get("/ledger")).json()["calls"]
-    assert call["error_codes"] == [code]
+async def test_a_wrong_document_ends_the_call_with_an_apology_and_an_error_code(world):
+    wrong = {
+        "+34600000010": ("<Response><Sing/></Response>", 12200),
+        "+34600000011": ("nonsense", 12100),
+        "+34600000012": ("<Response><Say>Hi</Say>", 12100),
+    }
+    sids = {number: await world.place(twiml, To=number) for number, (twiml, _) in wrong.items()}
+    for number, (_, code) in wrong.items():
+        await world.over(sids[number])
+        assert "application error" in heard_by(world.phone(number))[0]
+        assert world.exchange.calls[sids[number]].error_codes == [code]
+    calls = (await world.client.get("/ledger")).json()["calls"]
+    assert [call["error_codes"] for call in calls] == [[12200], [12100], [12100]]
 
 
 @pytest.mark.parametrize(

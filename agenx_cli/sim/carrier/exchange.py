@@ -28,6 +28,8 @@ NETWORK_PERSONAS = ("busy", "no_answer", "failed")
 OWN_NUMBER = "+14155550100"
 _INBOUND_LIMIT_S = 14_400
 _LOGS_KEPT = 1_000
+_AREAS = (212, 213, 305, 312, 404, 415, 512, 602, 617, 702, 713, 808)
+_PER_AREA = 99
 
 
 class Nobody:
@@ -189,7 +191,7 @@ class Exchange:
 
     def _incoming(self, persona: str) -> None:
         number = self.account.numbers[0]
-        caller = f"+1415555{self._random.randrange(101, 200):04d}"
+        caller = invented_number(sum(call.direction == "inbound" for call in self.calls.values()))
         call = self._new_call(number.phone_number, caller, "inbound", persona)
         url, status_url = number.get("voice_url"), number.get("status_callback")
         overridden = number.get("voice_application_sid") or number.get("trunk_sid")
@@ -286,6 +288,12 @@ class Exchange:
                 call.status = "completed" if call.answered_at else "failed"
                 call.ended_at = call.updated_at or call.accepted_at
                 self.keep(call)
+
+
+def invented_number(n: int) -> str:
+    """The n-th of the numbers that are reserved for fiction: nobody's telephone, and no caller twice for a while."""
+    area = _AREAS[n // _PER_AREA % len(_AREAS)]
+    return f"+1{area}555{101 + n % _PER_AREA:04d}"
 
 
 def new_account(seed: int, now: datetime) -> Account:

@@ -50,6 +50,7 @@ class CallLife:
         self._phone = phone
         self._over = asyncio.Event()
         self._reported = 0
+        self._answered_s = 0.0  # by the loop's clock, which no rehearsal moves
         self._work: asyncio.Task[None] | None = None
         self._next: Callable[[], Awaitable[Document]] | None = None
         self._scene: Scene | None = None
@@ -95,9 +96,7 @@ class CallLife:
         if self._time_limit:
             self._time_limit.cancel()
         loop = asyncio.get_running_loop()
-        answered = self.call.answered_at
-        already = (self._exchange.now() - answered).total_seconds() if answered else 0.0
-        self._time_limit = loop.call_later(max(0.0, seconds - already), self.end, "completed", OK)
+        self._time_limit = loop.call_at(self._answered_s + seconds, self.end, "completed", OK)
 
     def press(self, digit: str) -> None:
         """The callee presses a key."""
@@ -151,6 +150,7 @@ class CallLife:
         self._keep()
         self._report("answered")
         scene = self._set_scene()
+        self._answered_s = asyncio.get_running_loop().time()
         self.limit(self._terms.time_limit_s)
         line = asyncio.create_task(scene.line.run())
         ears = asyncio.create_task(self._detect())

@@ -215,7 +215,7 @@ class Rest:
             raise Refusal(21220, "Call is in-progress. Cannot cancel.")
         if (twiml or page) and not call.answered_at:
             raise Refusal(21220)
-        if params.text("TimeLimit"):
+        if params.text("TimeLimit") and call.answered_at:
             life.limit(params.whole("TimeLimit", 1, 1, 86_400))
         if status:
             life.hang_up()

@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 
 demo: $(READY)  ## one simulated call that ends in a booked meeting (no account needed)
 	@mkdir -p demo
-	@AGENX_HOME=demo/home $(BIN)/agenx call +34600000001 --simulate --yes --listen demo/call.wav
+	@AGENX_HOME=demo/home $(BIN)/agenx call +14155550110 --simulate --yes --listen demo/call.wav
 	@AGENX_HOME=demo/home $(BIN)/agenx meetings list --simulate
 
 test: $(READY)  ## all tests but the long ones

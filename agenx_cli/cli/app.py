@@ -94,7 +94,7 @@ def root(
 ) -> None:
     """Telephone calls by a speech-to-speech assistant, that end in booked meetings.
 
-    Try it without any account: agenx call +34600000001 --simulate
+    Try it without any account: agenx call +14155550110 --simulate
     """
     ctx.obj = Frame(profile, output, json, quiet, verbose, no_color, no_input)
 

@@ -237,12 +237,13 @@ def _summary(
         when = spoken_time(meeting.starts_at.astimezone(zone), playbook.language)
         out.line(f"{out.style('meeting', 'bold')}    {when} ({zone.key})")
         out.line(f"           {home / 'meetings' / f'{meeting.id}.ics'}")
-    voice, carrier = attempt.figures.cost_voice_usd, attempt.figures.cost_carrier_usd
-    parts = [
-        f"{name} {'unknown' if usd is None else f'${usd:.4f}'}"
-        for name, usd in (("model", voice), ("carrier", carrier))
-    ]
+    figures = attempt.figures
+    parts = [f"model {_usd(figures.cost_voice_usd)}", f"carrier {_usd(figures.cost_carrier_usd)}"]
     out.line(f"{out.style('cost', 'bold')}       {' + '.join(parts)}")
     if recording is not None:
         out.line(f"{out.style('recording', 'bold')}  {recording}")
     out.line(f"{out.style('call', 'bold')}       {attempt.uid}")
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown (its price is not in the price table)" if amount is None else f"${amount:.4f}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from agenx_cli.bridge import documents
 from agenx_cli.bridge.journal import Journal
 from agenx_cli.bridge.live import Live, Progressed
+from agenx_cli.bridge.on_offer import OnOffer
 from agenx_cli.bridge.recorder import Recorder
 from agenx_cli.bridge.records import CallRecord
 from agenx_cli.bridge.session import CallSession, Stream, Wire
@@ -71,6 +72,7 @@ class Desk:
         self.changed: Callable[[Attempt], None] = lambda _attempt: None
         self._outside = outside
         self._ticker = Ticker()
+        self._on_offer = OnOffer()
         self._sessions: dict[str, CallSession] = {}
         self._assignments: dict[str, Assignment] = {}
         self._last_news: dict[str, Progressed] = {}
@@ -202,6 +204,7 @@ class Desk:
         finally:
             del self._sessions[attempt.uid]
             self._assignments.pop(attempt.uid, None)
+            self._on_offer.forget(attempt.uid)
             session.finished.set()
             if not self._sessions:
                 self._empty.set()
@@ -253,6 +256,7 @@ class Desk:
                 store=outside.store,
                 calendar=outside.calendar,
                 clock=outside.clock,
+                on_offer=self._on_offer,
             ),
             record=CallRecord(
                 attempt=attempt,

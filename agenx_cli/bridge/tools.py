@@ -8,10 +8,13 @@ answers the same and does nothing the second time.
 
 import json
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agenx_cli.bridge.on_offer import OnOffer
 from agenx_cli.core.booking import Meeting, SlotProblem, SlotTaken, Span, choose, free_slots, offers
 from agenx_cli.core.phrases import spoken
 from agenx_cli.core.playbook import Playbook
@@ -47,10 +50,21 @@ NOT_SAVED = {"error": "It could not be saved. Say that it did not work; do not s
 
 
 class Toolbox:
-    """What one call's model may do. ``callee`` is the other person's number, E.164."""
+    """What one call's model may do. ``callee`` is the other person's number, E.164.
+
+    ``on_offer`` is shared by the calls that are live at once.
+    """
 
     def __init__(
-        self, *, attempt_uid: str, callee: str, playbook: Playbook, store: Store, calendar: Calendar, clock: Clock
+        self,
+        *,
+        attempt_uid: str,
+        callee: str,
+        playbook: Playbook,
+        store: Store,
+        calendar: Calendar,
+        clock: Clock,
+        on_offer: OnOffer,
     ) -> None:
         self._attempt_uid = attempt_uid
         self._callee = callee
@@ -58,6 +72,7 @@ class Toolbox:
         self._store = store
         self._calendar = calendar
         self._clock = clock
+        self._on_offer = on_offer
         self._zone = ZoneInfo(playbook.time_zone or "UTC")
 
     def run(self, call: ToolCall) -> ToolAnswered:
@@ -106,10 +121,16 @@ class Toolbox:
 
     def _offer(self, now: datetime, between: Span | None = None) -> list[dict[str, str]]:
         """A few free times; all of them alike when they lie within one day, else some of each day."""
-        slots = free_slots(self._playbook.meetings, self._zone, self._busy(now), now, between=between)
+        rules, busy = self._playbook.meetings, self._busy(now)
         one_day = between is not None and between.end - between.start <= timedelta(days=1)
-        chosen = [slot for slot, _ in zip(slots, range(OFFERED), strict=False)] if one_day else None
-        return [self._said(slot) for slot in (chosen or offers(slots, self._zone, OFFERED))]
+
+        def free() -> Iterable[Span]:
+            return free_slots(rules, self._zone, busy, now, between=between)
+
+        def pick(slots: Iterable[Span]) -> tuple[Span, ...]:
+            return tuple(islice(slots, OFFERED)) if one_day else offers(slots, self._zone, OFFERED)
+
+        return [self._said(slot) for slot in self._on_offer.choose(rules.host, self._attempt_uid, free, pick)]
 
     def _said(self, slot: Span) -> dict[str, str]:
         start = slot.start.astimezone(self._zone)

@@ -71,7 +71,8 @@ class Playout:
         self._run = 0
         self._base_ms: float = 0.0
         self._base_by_mark: float | None = None
-        self._gap_expected = True
+        self._marks_put = 0
+        self._resumed = False
         self._held = False
         self.underruns = 0
 
@@ -99,8 +100,8 @@ class Playout:
 
     def resume(self) -> None:
         """Go on exactly where sending stopped."""
+        self._resumed = self._held
         self._held = False
-        self._gap_expected = True
 
     def due(self, now: int) -> list[Play | PutMark]:
         """What to send at this moment to stay ahead of the ear."""
@@ -135,7 +136,8 @@ class Playout:
 
     def _send(self, utterance: _Utterance, chunk: bytes, now: int, out: list[Play | PutMark]) -> None:
         if self._played(now) >= self._sent:
-            self._begin_run(now, starved=utterance.sent > 0)
+            self._begin_run(now, starved=utterance.sent > 0 and not self._resumed)
+        self._resumed = False
         padding = -len(chunk) % FRAME
         out.append(Play(chunk + SILENCE * padding, round(self._base + self._sent / BYTES_PER_MS)))
         self._spans.append(_Span(utterance.utterance_id, self._sent, len(chunk)))
@@ -147,9 +149,7 @@ class Playout:
             self._mark(None, out)
 
     def _begin_run(self, now: int, *, starved: bool) -> None:
-        if starved and not self._gap_expected:
-            self.underruns += 1
-        self._gap_expected = False
+        self.underruns += starved
         self._run += 1
         self._base_ms = now - self._sent / BYTES_PER_MS
         self._base_by_mark = None
@@ -157,10 +157,10 @@ class Playout:
     def _finish(self, out: list[Play | PutMark]) -> None:
         utterance = self._queue.popleft()
         self._mark(utterance.utterance_id, out)
-        self._gap_expected = True
 
     def _mark(self, finishes: str | None, out: list[Play | PutMark]) -> None:
-        name = f"{self._generation}:{self._sent}:{len(self._spans)}"
+        self._marks_put += 1
+        name = f"{self._generation}:{self._marks_put}"
         self._marks[name] = _Mark(self._sent, self._run, finishes)
         self._last_mark = self._sent
         out.append(PutMark(name))
@@ -226,7 +226,6 @@ class Playout:
         self._marks.clear()
         self._sent = self._last_mark = 0
         self._generation += 1
-        self._gap_expected = True
         self._held = False
         self._base_ms = float(now)
         self._base_by_mark = None

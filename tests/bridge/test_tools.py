@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from icalendar import Calendar
 
+from agenx_cli.bridge.on_offer import OnOffer
 from agenx_cli.bridge.tools import Toolbox, repair
 from agenx_cli.calendars.builtin import BuiltinCalendar
 from agenx_cli.clock import SystemClock
@@ -36,6 +37,7 @@ class World:
         self.url = f"sqlite:///{folder / 'agenx.db'}"
         self.store = open_store(self.url)
         self.calendar = BuiltinCalendar(folder / "meetings")
+        self.on_offer = OnOffer()
 
     def toolbox(self, uid="a1", **changes):
         if self.store.attempts.get(uid) is None:
@@ -48,6 +50,7 @@ class World:
             store=self.store,
             calendar=self.calendar,
             clock=At(),
+            on_offer=self.on_offer,
         )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from agenx_cli.sim.callees import PERSONAS
+from tests.sim.talk import ENGLISH, HELLO, OUTPUTS, TOOLS
 from tests.sim.virtual_call import VirtualCall
 
 LONG_OPENING = (
@@ -39,3 +40,21 @@ def test_a_mailbox_hears_nothing_but_the_opening():
 def test_nobody_is_answered_by_nobody():
     call = VirtualCall("silent", 0).run()
     assert (call.ended_by, call.used, call.lines) == ("callee", [], [])
+
+
+@pytest.mark.parametrize("persona", [persona for persona in PERSONAS if persona in ENDINGS])
+def test_calls_in_english_end_as_well(persona):
+    call = VirtualCall(persona, 2, opening=HELLO, instructions=ENGLISH).run()
+    assert call.used[-1] == ("end_call", {"reason": ENDINGS[persona]}), call.lines
+
+
+def test_renamed_tools_are_used_under_their_new_names():
+    tools = {new: {**TOOLS[old], "name": new} for old, new in zip(TOOLS, "abcdefg", strict=True)}
+    outputs = {new: OUTPUTS[old] for old, new in zip(TOOLS, "abcdefg", strict=True)}
+    call = VirtualCall("interested", 1, tools=tools, outputs=outputs, end_tool="g").run()
+    assert [name for name, _ in call.used] == ["a", "b", "g"]
+
+
+def test_one_lost_frame_in_a_sentence_is_asked_about_not_guessed():
+    call = VirtualCall("interested", 3, lose_frame=30).run()
+    assert any("no le he entendido" in text for _, who, text in call.lines if who == "assistant")

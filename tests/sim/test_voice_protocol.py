@@ -1,5 +1,7 @@
 """The simulated Realtime server over a real socket: configuration, errors, order, bounds."""
 
+import audioop
+import base64
 import itertools
 import json
 import urllib.error
@@ -277,6 +279,9 @@ async def test_the_voice_is_fixed_once_it_was_heard(origin):
     ("event", "code", "param"),
     [
         ("not json", "invalid_json", None),
+        ('{"type": "response.create", "event_id": "\\ud800"}', "invalid_json", None),
+        ('{"type": NaN}', "invalid_json", None),
+        ("[" * 100_000, "invalid_json", None),
         ([], "invalid_value", ""),
         ({}, "missing_required_parameter", "type"),
         ({"type": "session.create"}, "invalid_value", "type"),
@@ -701,3 +706,90 @@ async def test_other_formats_are_spoken_too(origin, kind):
         await client.send("response.create")
         await client.until("response.done")
         assert len(audio_of(client.events)) > 8000
+
+
+async def test_sound_may_be_put_into_the_conversation_as_an_item(origin):
+    async with session(origin) as client:
+        await client.configure(instructions=SPANISH)
+        audio = base64.b64encode(speak("¿Es usted un robot?")).decode()
+        part = {"type": "input_audio", "audio": audio}
+        await client.send("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+        item = (await client.until("conversation.item.done"))["item"]
+        await client.send("conversation.item.retrieve", item_id=item["id"])
+        assert (await client.until("conversation.item.retrieved"))["item"]["content"][0]["audio"] == audio
+        await client.send("response.create")
+        done = (await client.until("response.done"))["response"]
+        assert "inteligencia artificial" in done["output"][0]["content"][0]["transcript"]
+        await client.send("conversation.item.truncate", item_id=item["id"], content_index=0, audio_end_ms=100)
+        assert (await client.until("error"))["error"]["code"] == "unsupported_content_type"
+
+
+async def test_history_is_replayed_with_its_calls(origin):
+    async with session(origin) as client:
+        await client.configure(instructions=SPANISH, tools=list(TOOLS.values()))
+        call = {"type": "function_call", "name": "opt_out", "call_id": "call_1", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": "call_1", "output": '{"status": "opted_out"}'}
+        for item in (call, output):
+            await client.send("conversation.item.create", item=item)
+        await client.send("response.create")
+        done = (await client.until("response.done"))["response"]
+        assert "no volveremos a llamarle" in done["output"][0]["content"][0]["transcript"]
+
+
+async def test_other_transcription_models_bill_by_tokens(origin):
+    async with session(origin) as client:
+        await client.configure()
+        await client.send("session.update", session=transcription(model="gpt-4o-transcribe", language="es"))
+        await client.say("Hola.")
+        heard = await client.until("conversation.item.input_audio_transcription.completed")
+        assert heard["usage"]["total_tokens"] == heard["usage"]["input_tokens"] + heard["usage"]["output_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "audio"),
+    [
+        ({"type": "audio/pcma"}, audioop.lin2alaw(audioop.ulaw2lin(speak("Hola, ¿qué tal?"), 2), 2)),
+        (
+            {"type": "audio/pcm", "rate": 24000},
+            audioop.ratecv(audioop.ulaw2lin(speak("Hola, ¿qué tal?"), 2), 2, 1, 8000, 24000, None)[0],
+        ),
+    ],
+)
+async def test_words_do_not_survive_a_change_of_format(origin, kind, audio):
+    async with session(origin) as client:
+        await client.configure(detection=None)
+        await client.send("session.update", session={"type": "realtime", "audio": {"input": {"format": kind}}})
+        await client.send("input_audio_buffer.append", audio=base64.b64encode(audio).decode())
+        await client.send("input_audio_buffer.commit")
+        heard = await client.until("conversation.item.input_audio_transcription.completed")
+        assert heard["transcript"] == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "param"),
+    [
+        ({"tracing": "auto"}, {"tracing": None}, "session.tracing"),
+        ({}, {"tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools[0]"),
+    ],
+)
+async def test_more_rules_across_fields(origin, first, second, param):
+    async with session(origin) as client:
+        await client.configure(**first)
+        await client.send("session.update", session={"type": "realtime", **second})
+        assert (await client.error())["param"] == param
+
+
+async def test_the_speed_does_not_change_while_somebody_speaks(origin):
+    async with session(origin) as client:
+        await client.configure(instructions=SPANISH)
+        await client.send("response.create")
+        await client.send("session.update", session={"type": "realtime", "audio": {"output": {"speed": 1.2}}})
+        assert (await client.until("error"))["error"]["param"] == "session.audio.output.speed"
+        await client.until("response.done")
+
+
+async def test_an_approval_that_nobody_asked_for_is_refused(origin):
+    async with session(origin) as client:
+        item = {"type": "mcp_approval_response", "id": "a", "approval_request_id": "b", "approve": True}
+        await client.send("conversation.item.create", item=item)
+        assert (await client.error())["param"] == "item.approval_request_id"

@@ -19,6 +19,7 @@ from tests.contracts_openai import check_client_event, check_server_event
 from tests.sim.talk import OPENING, OUTPUTS, SPANISH, TOOLS
 
 FRAME = 160
+SILENT = b"\xff" * FRAME
 PCMU = {"type": "audio/pcmu"}
 DETECTION = {"type": "server_vad", "threshold": 0.6, "create_response": False, "interrupt_response": False}
 
@@ -37,7 +38,10 @@ class VirtualCall:
     lines: list[tuple[int, str, str]] = field(default_factory=list)
     ended_by: str = ""
     ended_ms: int = 0
+    end_tool: str = "end_call"
     interrupted: int = 0
+    lose_frame: int = 0
+    """Which frame of the callee's voice is lost on the way (0: none)."""
 
     def __post_init__(self) -> None:
         self._session = Session("gpt-realtime-2.1", epoch_s=0, now=0.0, rng=Random(self.seed), faults=FaultPlan())
@@ -52,6 +56,7 @@ class VirtualCall:
         self._calls: list[dict[str, Any]] = []
         self._dropped: set[str] = set()
         self._ms = 0
+        self._voiced = 0
 
     def run(self) -> "VirtualCall":
         self._take(self._session.wake(0.0))
@@ -81,7 +86,9 @@ class VirtualCall:
             self.ended_by = "callee"
             return
         self._take(self._session.wake(self._ms / 1000))
-        self._send("input_audio_buffer.append", audio=base64.b64encode(heard).decode())
+        self._voiced += heard != SILENT
+        if heard == SILENT or self._voiced != self.lose_frame:
+            self._send("input_audio_buffer.append", audio=base64.b64encode(heard).decode())
         self._barge_in()
         if self._wants_reply and self._active is None and not self._speech:
             self._wants_reply = False
@@ -155,6 +162,6 @@ class VirtualCall:
             output = json.dumps(self.outputs.get(call["name"], {"error": "unknown tool"}))
             item = {"type": "function_call_output", "call_id": call["call_id"], "output": output}
             self._send("conversation.item.create", item=item)
-            if call["name"] == "end_call":
+            if call["name"] == self.end_tool:
                 self._hang_up_at = self._ms + 700 + len(self._queue) // 8
-        self._wants_reply = self._wants_reply or any(call["name"] != "end_call" for call in calls)
+        self._wants_reply = self._wants_reply or any(call["name"] != self.end_tool for call in calls)

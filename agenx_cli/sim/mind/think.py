@@ -209,7 +209,7 @@ class Mind:
         meant = self._intents
         if self._tape.outcome is not None:
             return self._farewell_again(meant)
-        if not self._words or (not meant and not self._all_understood()):
+        if not self._words or not self._all_understood():
             return self._say("there" if self._all_understood() else "repeat")
         if Intent.ROBOT in meant:
             return self._with_question(sentence("robot", self._language))

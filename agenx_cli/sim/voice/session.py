@@ -371,9 +371,14 @@ class Session:
 
 def _parsed(raw: str | bytes) -> dict[str, Any]:
     try:
-        event = json.loads(raw)
-    except ValueError as exc:
+        event = json.loads(raw, parse_constant=_no_constant)
+        json.dumps(event, ensure_ascii=False).encode()  # half a surrogate pair is no text that could be echoed
+    except (ValueError, RecursionError) as exc:
         raise Refused("invalid_json", "We could not parse the JSON of your event.") from exc
     if not isinstance(event, dict):
         raise invalid("", "expected an object.")
     return event
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

@@ -95,6 +95,30 @@ def test_no_free_time_is_an_empty_list(world):
     assert output["slots"] == []
 
 
+def starts(box, **arguments):
+    return {slot["start"] for slot in use(box, "check_availability", **arguments)[0]["slots"]}
+
+
+def test_two_calls_at_once_are_not_offered_the_same_times(world):
+    offered = [starts(world.toolbox(f"a{n}")) for n in range(3)]
+    assert [len(slots) for slots in offered] == [6, 6, 6]
+    assert len(set.union(*offered)) == 18
+    assert starts(world.toolbox("a1")) == offered[1], "asked again, a call is told the same"
+    world.on_offer.forget("a0")
+    assert starts(world.toolbox("a3")) == offered[0], "what an ended call was offered is free for the next one"
+
+
+def test_what_others_are_offered_is_offered_too_when_nothing_else_is_free(world):
+    hour = {"from": "2026-11-24T10:00:00+01:00", "to": "2026-11-24T10:45:00+01:00"}
+    first, second = starts(world.toolbox("a1"), **hour), starts(world.toolbox("a2"), **hour)
+    assert first == second == {"2026-11-24T10:00:00+01:00", "2026-11-24T10:30:00+01:00"}
+
+
+def test_calls_about_different_calendars_do_not_mind_each_other(world):
+    other = MeetingRules(hours=WEEK, host="other")
+    assert starts(world.toolbox("a1")) == starts(world.toolbox("a2", meetings=other))
+
+
 def test_a_booking_is_committed_filed_and_reported_before_it_is_answered(world):
     output, facts = use(world.toolbox(), "book_meeting", start=TEN, confirmed=True, name="Ana", email="ana@b.es")
     assert output == {
@@ -231,7 +255,13 @@ def test_what_cannot_be_saved_is_not_claimed(world, monkeypatch):
     world.store.close()
     impatient = open_store(world.url)
     box = Toolbox(
-        attempt_uid="a1", callee=CALLEE, playbook=playbook(), store=impatient, calendar=world.calendar, clock=At()
+        attempt_uid="a1",
+        callee=CALLEE,
+        playbook=playbook(),
+        store=impatient,
+        calendar=world.calendar,
+        clock=At(),
+        on_offer=world.on_offer,
     )
     holder = sqlite3.connect(world.url.removeprefix("sqlite:///"))
     holder.execute("BEGIN IMMEDIATE")

@@ -200,6 +200,14 @@ def test_a_time_that_was_not_offered_is_taken_when_it_is_free():
     assert talk.hear("Mejor el jueves a las 16:00.") == "Entonces el jueves 26 de noviembre a las 16:00. ¿Lo confirmo?"
 
 
+def test_who_asks_for_a_repetition_and_then_chooses_has_chosen():
+    talk = Talk()
+    talk.hear("Sí, dígame.")
+    talk.hear("Me interesa.")
+    said = talk.hear("Perdone, ¿me repite los días y las horas? La primera, por favor.")
+    assert said == f"Entonces el {SLOTS[0]['spoken']}. ¿Lo confirmo?"
+
+
 @pytest.mark.parametrize(
     ("answer", "slot"),
     [

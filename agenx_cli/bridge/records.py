@@ -80,6 +80,7 @@ class CallRecord:
         """The conversation and its stream are over; the telephone call may still have to be seen to its end."""
         self._save(
             Figures(
+                cost_voice_usd=self._cost_usd if self._cost_known else None,
                 first_word_ms=self._first_word_ms,
                 turns=conversation.turns,
                 barge_ins=conversation.barge_ins,

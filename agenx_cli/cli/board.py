@@ -51,6 +51,8 @@ class Board:
                 call.update(phase=event["phase"], direction=event["direction"])
             case "line" if uid in self._calls:
                 self._calls[uid]["words"] = f"{event['speaker']}: {event['text']}"
+            case "trouble":
+                self._out.note(f"{uid[:8]}  {event['message']}{f' (fix: {fix})' if (fix := event['fix']) else ''}")
             case "ended":
                 self._calls.pop(uid, None)
                 self._out.line(self._ended(event))

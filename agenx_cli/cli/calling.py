@@ -154,16 +154,9 @@ def show(out: Output, event: Mapping[str, Any]) -> None:
     fields = {name: value for name, value in event.items() if name != "event"}
     out.event(event["event"], **fields)
     if event["event"] == "line" and event["final"]:
-        out.line(spoken(out, event["speaker"], event["text"], event["at_ms"]))
+        out.said(event["at_ms"], event["speaker"], event["text"])
     elif event["event"] == "phase" and event["disposition"] is None:
         out.note(f"{event['phase']} …")
-
-
-def spoken(out: Output, speaker: str, text: str, at_ms: int) -> str:
-    """A line of the transcript."""
-    minutes, seconds = divmod(max(0, at_ms) // 1000, 60)
-    who = out.style(f"{speaker:>9}", "cyan" if speaker == "assistant" else "green")
-    return f"{minutes:02d}:{seconds:02d}  {who}  {text}"
 
 
 # --- after it

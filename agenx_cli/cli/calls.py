@@ -10,7 +10,7 @@ from agenx_cli.errors import AgenxError, UsageError
 
 if TYPE_CHECKING:
     from agenx_cli.control import Address
-    from agenx_cli.store.records import Attempt, TranscriptLine
+    from agenx_cli.store.records import Attempt
     from agenx_cli.store.store import Store
 
 app = typer.Typer(help="Calls that were placed or answered.", no_args_is_help=True)
@@ -82,7 +82,7 @@ def show(ctx: typer.Context, call: ID, *, simulate: SIMULATE = False) -> int:
             out.line(f"{name:>16}  {value}")
     out.line()
     for line in transcript:
-        out.line(spoken_line(line))
+        out.said(line.at_ms, line.speaker, line.text)
     if not transcript:
         out.line("Nothing was said.")
     return 0
@@ -146,13 +146,6 @@ def find(store: "Store", call: str) -> "Attempt":
 def ended(attempt: "Attempt") -> str:
     """How it ended, or how far it has got."""
     return attempt.disposition.value if attempt.disposition else attempt.phase.name.lower()
-
-
-def spoken_line(line: "TranscriptLine") -> str:
-    """A line of the transcript for people; what was cut off says how much of it was heard."""
-    minutes, seconds = divmod(line.at_ms // 1000, 60)
-    cut = "" if line.heard_ms is None else f"  [heard {line.heard_ms / 1000:.1f} s]"
-    return f"{minutes:02d}:{seconds:02d}  {line.speaker:>9}  {line.text}{cut}"
 
 
 def document(attempt: "Attempt") -> dict[str, Any]:

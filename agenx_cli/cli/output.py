@@ -102,6 +102,22 @@ class Output:
         if self.text:
             self._print(self._clean(text, self._stdout) + "\n")
 
+    def said(self, moment_ms: int, speaker: str, text: str) -> None:
+        """A line of a transcript; in a terminal it wraps at words, under itself. Nothing in json and jsonl."""
+        if not self.text:
+            return
+        minutes, seconds = divmod(max(0, moment_ms) // 1000, 60)
+        head = f"{minutes:02d}:{seconds:02d}  {speaker:>9}  "
+        rows = [" ".join(plain(text).split())]
+        if self._stdout.isatty():
+            from textwrap import wrap
+
+            rows = wrap(rows[0], max(20, _columns(self._stdout) - len(head) - 1)) or rows
+        who = self.style(f"{speaker:>9}", "cyan" if speaker == "assistant" else "green")
+        self.line(f"{head[:7]}{who}  {rows[0]}")
+        for row in rows[1:]:
+            self.line(" " * len(head) + row)
+
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "Nothing yet.") -> None:
         """A table for people, at most as wide as the terminal (80 where there is none); ``empty`` when it has no rows.
 

@@ -265,6 +265,9 @@ WEAK_REASONS: dict[str, Disposition] = {
 }
 """Reasons that a machine at the other end would explain as well."""
 
+OPERATORS = frozenset({"operator", "drain"})
+"""Reasons that say nothing about the callee: somebody on our side ended the conversation."""
+
 _UNANSWERED = {
     CarrierStatus.NO_ANSWER: Disposition.NO_ANSWER,
     CarrierStatus.BUSY: Disposition.BUSY,
@@ -314,7 +317,7 @@ def _what_remains(facts: Facts) -> Disposition:
     if facts.stream_started_at is None and not facts.hung_up_by_us:
         return Disposition.HUNG_UP
     if facts.reasons and not facts.callee_spoke:
-        return Disposition.SILENT
+        return Disposition.CANCELED if facts.reasons & OPERATORS else Disposition.SILENT
     return Disposition.COMPLETED
 
 

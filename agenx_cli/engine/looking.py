@@ -46,7 +46,7 @@ async def _still_up(ledger: Ledger, attempt: Attempt, call_id: str) -> Attempt:
 
 async def end(ledger: Ledger, attempt: Attempt, call_id: str, reason: str) -> Attempt:
     """Hang up at the carrier, and take over what it then says of the call."""
-    logger.warning("call.ended_by_engine", extra={"attempt": attempt.uid, "reason": reason})
+    logger.info("call.ended_by_engine", extra={"attempt": attempt.uid, "reason": reason})
     await ledger.fold(attempt, HungUpByUs(reason), f"hung_up_by_us:{reason}")
     await ledger.carrier.hang_up(call_id)
     call = await ledger.carrier.fetch(call_id)

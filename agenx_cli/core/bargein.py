@@ -7,6 +7,9 @@ When the callee makes a sound while the assistant has the floor we send nothing 
 - they are quiet for 200 ms before that       → RESUME: it was an "ajá" or a noise, we go on where we stopped;
 - 900 ms passed and it is still neither       → YIELD.
 
+The model's detector may hear the same sound later than we do: what it reports up to 500 ms after RESUME, in silence, is
+what was resumed from, and holds nobody again.
+
 Starting values with reasons in the shared design of the call; each is a named constant.
 """
 
@@ -18,6 +21,7 @@ ONSET_MS = 80
 YIELD_VOICED_MS = 450
 RESUME_QUIET_MS = 200
 HOLD_MAX_MS = 900
+LATE_MS = 500
 
 
 class Verdict(Enum):
@@ -35,6 +39,7 @@ class BargeIn:
     voiced_ms: int = 0
     quiet_ms: int = 0
     held_since: int | None = None
+    resumed_at: int | None = None
 
     def frame(self, *, voiced: bool, floor: bool, now: int) -> Verdict | None:
         """20 ms of the callee. ``floor``: the assistant speaks or is about to."""
@@ -50,12 +55,17 @@ class BargeIn:
         if self.voiced_ms >= YIELD_VOICED_MS:
             return self._decide(Verdict.YIELD)
         if self.quiet_ms >= RESUME_QUIET_MS:
+            self.resumed_at = now
             return self._decide(Verdict.RESUME)
         return self.tick(now)
 
     def heard_by_model(self, *, floor: bool, now: int) -> Verdict | None:
         """The model's detector hears speech; it may be earlier than ours."""
         return self._begin(now) if floor and self.held_since is None else None
+
+    def late(self, now: int) -> bool:
+        """Whether what the model's detector hears at this moment is the sound that was just resumed from."""
+        return self.voiced_ms == 0 and self.resumed_at is not None and now - self.resumed_at <= LATE_MS
 
     def tick(self, now: int) -> Verdict | None:
         """Time passed, perhaps without frames."""

@@ -9,10 +9,11 @@ The rules, in words
 time (``core.writer``). A wish for a reply waits until nobody writes, the callee is silent and no tool is running.
 
 *Turns.* The end of a callee's turn (committed) brings exactly one reply. A sound that was only a hold (RESUME) brings
-none, unless the assistant has fallen silent meanwhile or had asked a question: then it is the answer.
+none, unless the assistant has fallen silent meanwhile or was asking a question: then it is the answer.
 
 *Barge-in.* ``core.bargein`` decides, ``core.playout`` knows what was heard. YIELD clears the carrier, cancels the
-reply, takes back from the model's history what the callee did not hear, and drops its late audio by reply id.
+reply, takes back from the model's history what the callee did not hear, and drops its late audio by reply id. If the
+model hears no turn in what made us yield (a cough, a door), it is asked to go on after 1.5 s of quiet.
 
 *Tools.* Run only from a reply that is still wanted; every call is answered, then one reply is asked for.
 
@@ -22,7 +23,7 @@ listening follow, and real speech in them cancels the hang-up once. Every wait h
 *Silence.* The idle ladder asks once whether they are still there, then says goodbye.
 
 *Trouble.* A failed or lost reply is asked for again, twice; then, and when the session is lost, we leave the stream and
-the carrier goes on with the apology behind it.
+the carrier goes on with the apology behind it. A goodbye that is being heard needs no model and is drained.
 """
 
 from dataclasses import dataclass, field
@@ -67,6 +68,10 @@ class _Tools:
     outputs: dict[str, str] = field(default_factory=dict)
 
 
+def _farewell(reason: str) -> Wish:
+    return Wish(GOODBYE.format(why=WHY.get(reason, WHY_ELSE)), tools=False, farewell=reason)
+
+
 class Conversation:
     """One call. ``handle`` is the only way in; afterwards ``ending`` says how it ended and who ended it."""
 
@@ -96,7 +101,8 @@ class Conversation:
         self._turn_id: str | None = None
         self._turn_at: dict[str, int] = {}
         self._asides: set[str] = set()
-        self._aside_open = False
+        self._aside_at: int | None = None
+        self._yielded_to_nobody = False
         self._speaking = False
         self._voiced_at = 0
         self._turn_ended_at: int | None = None
@@ -192,7 +198,7 @@ class Conversation:
     @property
     def _has_floor(self) -> bool:
         """The assistant speaks or is about to."""
-        return not self._writer.idle or not self._playout.idle(self._now)
+        return self._writer.wanted or not self._playout.idle(self._now)
 
     @property
     def _callee_speaks(self) -> bool:
@@ -211,7 +217,11 @@ class Conversation:
         self._voiced_at = self._quiet_since = self._now
         self._turn_id = event.turn_id
         self._turn_at[event.turn_id] = self._now
-        self._judge(self._barge.heard_by_model(floor=self._has_floor, now=self._now))
+        self._yielded_to_nobody = False
+        if self._barge.late(self._now):
+            self._asides.add(event.turn_id)
+        else:
+            self._judge(self._barge.heard_by_model(floor=self._has_floor, now=self._now))
 
     def _judge(self, verdict: Verdict | None) -> None:
         match verdict:
@@ -241,7 +251,8 @@ class Conversation:
             self._take_back(
                 cut.utterance_id, cut.heard_ms, being_written=self._spoken[cut.utterance_id].reply_id == writing
             )
-        self._aside_open = False
+        self._aside_at = None
+        self._yielded_to_nobody = not self._speaking
         self._asides.discard(self._turn_id or "")
         self._not_silent()
         self._cancel_closing()
@@ -262,19 +273,20 @@ class Conversation:
         self.turns += 1
         self._quiet_since = self._now
         self._asked_if_there = False
+        self._yielded_to_nobody = False
         self._not_silent()
         if event.turn_id in self._asides and self._has_floor:
-            self._aside_open = True
+            self._aside_at = self._turn_at.get(event.turn_id, self._now)
         else:
             self._answer()
 
     def _answer(self) -> None:
-        self._aside_open = False
+        self._aside_at = None
         self._said_since_turn = False
         self._writer.failures = 0
         self._turn_ended_at = self._voiced_at
         if self._closing is None:
-            self._writer.want(ANSWER)
+            self._writer.want(ANSWER if self._goodbye is None else _farewell(self._goodbye))
 
     def _on_callee_text(self, event: signals.CalleeText) -> None:
         if event.usage:
@@ -289,10 +301,8 @@ class Conversation:
     def _ask_if_possible(self) -> None:
         if not self._ready or self._tools.waiting or self._barge.held_since is not None or self._callee_speaks:
             return
-        if self._writer.wish is not None:
-            request = self._writer.ask(self._id(), self._now)
-            if request is not None:
-                self._out.append(request)
+        if self._writer.due(self._now):
+            self._out.append(self._writer.ask(self._id(), self._now))
 
     def _on_reply_started(self, event: signals.ReplyStarted) -> None:
         if not self._writer.started(event.reply_id, self._now):
@@ -300,13 +310,14 @@ class Conversation:
             self._out.append(signals.CancelReply(self._id(), event.reply_id))
 
     def _on_audio(self, event: signals.ReplyAudio) -> None:
-        if event.reply_id not in self._unwanted:
+        if event.audio and event.reply_id not in self._unwanted:
             self._utterance(event.reply_id, event.utterance_id).received += len(event.audio)
             self._playout.add(event.utterance_id, event.audio)
 
     def _on_text(self, event: signals.ReplyText) -> None:
         if event.reply_id not in self._unwanted:
-            self._utterance(event.reply_id, event.utterance_id).text += event.text
+            self._utterance(event.reply_id, event.utterance_id)
+            self._put(self._spoken.write(event.utterance_id, event.text))
 
     def _utterance(self, reply_id: str, utterance_id: str) -> Utterance:
         self._writer.alive_at = self._now
@@ -337,7 +348,9 @@ class Conversation:
             self._settle(finished)
 
     def _settle(self, utterance_id: str, heard_ms: int | None = None) -> None:
-        line = self._spoken.settle(utterance_id, heard_ms)
+        self._put(self._spoken.settle(utterance_id, heard_ms))
+
+    def _put(self, line: signals.Line | None) -> None:
         if line is not None:
             self._out.append(line)
 
@@ -347,14 +360,13 @@ class Conversation:
 
     def _on_reply_ended(self, event: signals.ReplyEnded) -> None:
         self._account(event)
-        wish = self._writer.ended()
+        wish = self._writer.ended(event.reply_id)
         if event.reply_id in self._unwanted:
             answers = [signals.AnswerTool(self._id(), call.call_id, INTERRUPTED) for call in event.tool_calls]
             self._out += answers
             return
-        spoken = self._spoken.of_reply(event.reply_id)
-        for utterance_id in spoken:
-            self._playout.end(utterance_id)
+        self._out += [signals.Forget(self._id(), silent) for silent in self._spoken.drop_silent(event.reply_id)]
+        spoken = self._all_received(event.reply_id)
         if event.status == "failed" or not (spoken or event.tool_calls):
             self._on_failure(event.error_code or f"empty reply ({event.status})", wish)
             return
@@ -363,8 +375,15 @@ class Conversation:
         if text:
             self._last_said, self._said_since_turn = text, True
         self._call_tools(event.tool_calls)
-        if wish.farewell is not None:
+        if wish is not None and wish.farewell is not None:
             self._close(wish.farewell)
+
+    def _all_received(self, reply_id: str) -> dict[str, Utterance]:
+        """The utterances of a reply to which nothing will be added."""
+        spoken = self._spoken.of_reply(reply_id)
+        for utterance_id in spoken:
+            self._playout.end(utterance_id)
+        return spoken
 
     # --- tools
 
@@ -393,10 +412,11 @@ class Conversation:
         self._close(reason)
 
     def _on_tool(self, event: signals.ToolAnswered) -> None:
-        self._tools.waiting.discard(event.call_id)
-        self._tools.outputs[event.call_id] = event.output
         self._facts |= event.facts
-        self._answer_tools()
+        if event.call_id in self._tools.waiting:
+            self._tools.waiting.remove(event.call_id)
+            self._tools.outputs[event.call_id] = event.output
+            self._answer_tools()
 
     def _answer_tools(self) -> None:
         """All outputs of a reply together, then one reply."""
@@ -413,7 +433,7 @@ class Conversation:
     def _on_tick(self) -> None:
         self._judge(self._barge.tick(self._now))
         if self._writer.silent(self._now):
-            self._on_failure("no_reply", self._writer.release())
+            self._give_up_writer()
         if self.ending is not None:
             return
         if self._now > self._limits.max_call * 1000:
@@ -430,10 +450,16 @@ class Conversation:
 
     def _on_quiet(self) -> None:
         """Nobody may speak for long: the ladder of questions and goodbye."""
-        busy = self._has_floor or self._writer.wish is not None or self._tools.waiting or not self._ready
-        if busy or self._callee_speaks:
+        writing = not self._writer.idle or self._writer.wish is not None or not self._playout.idle(self._now)
+        if writing or self._tools.waiting or not self._ready or self._callee_speaks:
             self._quiet_since = self._now
-        elif self._aside_open and self._last_said.endswith("?"):
+        elif self._aside_at is not None:
+            answers = self._aside_at > self._quiet_since - self._spoken.question_ms()
+            self._aside_at = None
+            if answers:
+                self._answer()
+        elif self._yielded_to_nobody and self._now - self._quiet_since >= DEAF_AFTER_MS:
+            self._yielded_to_nobody = False
             self._answer()
         elif self._goodbye is not None:
             return
@@ -446,15 +472,18 @@ class Conversation:
     # --- ending
 
     def _on_end_requested(self, event: signals.EndRequested) -> None:
-        if event.polite and self._ready:
-            self._say_goodbye(event.reason)
-        else:
+        """With a goodbye if there can be one; one that is being said already is enough, and is final."""
+        if not event.polite or not self._ready:
             self._hang_up(Ending(event.reason, "operator"))
+        elif self._closing is not None:
+            self._closing.may_cancel = False
+        elif self._goodbye is None or self._goodbye == "silent":
+            self._say_goodbye(event.reason)
 
     def _say_goodbye(self, reason: str) -> None:
         self._goodbye = reason
         self._goodbye_deadline = self._now + GOODBYE_DEADLINE_MS + self._playout.remaining_ms(self._now)
-        self._writer.wish = Wish(GOODBYE.format(why=WHY.get(reason, WHY_ELSE)), tools=False, farewell=reason)
+        self._writer.wish = _farewell(reason)
 
     def _not_silent(self) -> None:
         """Somebody who was thought silent speaks."""
@@ -492,10 +521,23 @@ class Conversation:
 
     # --- trouble
 
-    def _on_failure(self, code: str, wish: Wish) -> None:
+    def _on_failure(self, code: str, wish: Wish | None) -> None:
+        """A reply came to nothing; ``wish`` is what it was meant for (None: nothing of ours)."""
         self._out.append(Measured("fault", 1, code))
-        if not self._writer.failed(wish, self._now):
+        if wish is not None and not self._writer.failed(wish, self._now):
             self._leave("model_failed")
+
+    def _give_up_writer(self) -> None:
+        """Nothing was heard of the writer for too long: what may still come of it is late, and not wanted."""
+        reply_id, wanted = self._writer.reply_id, self._writer.wanted
+        wish = self._writer.release()
+        if not wanted:
+            return
+        if reply_id:
+            self._unwanted.add(reply_id)
+            self._all_received(reply_id)
+            self._out.append(signals.CancelReply(self._id(), reply_id))
+        self._on_failure("no_reply", wish)
 
     def _on_fault(self, event: signals.ModelFault) -> None:
         if event.command_id is None or event.command_id != self._writer.command_id:
@@ -509,7 +551,7 @@ class Conversation:
 
     def _on_lost(self, event: signals.ModelLost) -> None:
         self._out.append(Measured("fault", 1, f"lost: {event.reason}"))
-        if self._closing is not None:
-            self._hang_up(Ending(self._closing.reason, "assistant"))
-        else:
+        if self._closing is None:
             self._leave("model_failed")
+        else:
+            self._closing.may_cancel = False

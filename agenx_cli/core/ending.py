@@ -85,10 +85,12 @@ class Closing:
         return cls(reason, now + remaining_ms + SLACK_MS + LISTEN_MS, may_cancel)
 
     def done(self, now: int, *, proven: bool) -> bool:
-        """Whether to hang up now. ``proven``: every mark came back."""
+        """Whether to hang up now. ``proven``: every mark came back. A sound that may yet stop it is heard out."""
         if self.drained_at is None and proven:
             self.drained_at = now
-        return now >= self.deadline or (self.drained_at is not None and now - self.drained_at >= LISTEN_MS)
+        listened = self.drained_at is not None and now - self.drained_at >= LISTEN_MS
+        undecided = self.may_cancel and self.voiced_ms > 0
+        return now >= self.deadline or (listened and not undecided)
 
     def spoken_over(self, *, voiced: bool) -> bool:
         """20 ms of the callee: whether they really speak and may stop the hang-up."""

@@ -8,7 +8,7 @@ How much was heard. Positions count the bytes sent since the last clear. A *run*
 buffer never ran dry. Inside a run playback is a straight line, ``position = 8 × (t - base)``. Our own sending gives
 the earliest possible ``base``; each mark that comes back gives a latest possible one, ``arrival - end of the mark``,
 and the smallest of these is the best. A run ends when the line reaches what was sent: the next chunk begins a new one.
-A mark of an older run, or of a generation that was cleared, proves nothing and is ignored.
+A mark of an older run, or one that was cleared, proves nothing and is ignored.
 """
 
 from collections import deque
@@ -67,7 +67,6 @@ class Playout:
         self._marks: dict[str, _Mark] = {}
         self._sent = 0
         self._last_mark = 0
-        self._generation = 0
         self._run = 0
         self._base_ms: float = 0.0
         self._base_by_mark: float | None = None
@@ -160,7 +159,7 @@ class Playout:
 
     def _mark(self, finishes: str | None, out: list[Play | PutMark]) -> None:
         self._marks_put += 1
-        name = f"{self._generation}:{self._marks_put}"
+        name = f"m{self._marks_put}"
         self._marks[name] = _Mark(self._sent, self._run, finishes)
         self._last_mark = self._sent
         out.append(PutMark(name))
@@ -225,8 +224,5 @@ class Playout:
         self._spans.clear()
         self._marks.clear()
         self._sent = self._last_mark = 0
-        self._generation += 1
         self._held = False
-        self._base_ms = float(now)
-        self._base_by_mark = None
         return cuts

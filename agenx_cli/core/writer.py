@@ -15,6 +15,8 @@ from agenx_cli.core.signals import AskReply
 SILENT_AFTER_MS = 10_000
 RETRIES = 2
 RETRY_AFTER_MS = 400
+UNKNOWN = ""
+"""Stands for the id of an active reply of which we know only that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,22 @@ class Writer:
         """Nobody writes (there may be a wish)."""
         return self.command_id is None and self.reply_id is None
 
+    @property
+    def wanted(self) -> bool:
+        """Somebody writes, and what is written is still wanted."""
+        return not self.idle and not self.discarded
+
     def want(self, wish: Wish) -> None:
         """A reply is wanted; a wish that waits already is enough."""
         self.wish = self.wish or wish
 
-    def ask(self, command_id: str, now: int) -> AskReply | None:
-        """Ask for what is wished, if it is time."""
-        wish = self.wish
-        if wish is None or not self.idle or now < wish.not_before:
-            return None
+    def due(self, now: int) -> bool:
+        """Whether something is wished that may be asked for at this moment."""
+        return self.wish is not None and self.idle and now >= self.wish.not_before
+
+    def ask(self, command_id: str, now: int) -> AskReply:
+        """Ask for what is wished; only when it is due."""
+        wish = self.wish or ANSWER
         self.wish, self.current = None, wish
         self.command_id, self.alive_at, self.discarded = command_id, now, False
         return AskReply(command_id, wish.instructions, wish.tools)
@@ -71,11 +80,12 @@ class Writer:
         self.wish = None
         return self.reply_id
 
-    def ended(self) -> Wish:
-        """The model ended a reply: what it was meant for."""
-        if self.reply_id is not None:
+    def ended(self, reply_id: str) -> Wish | None:
+        """The model ended a reply: what it was meant for, None if it is not the one we wait for."""
+        ours = self.reply_id == reply_id
+        if ours or self.reply_id == UNKNOWN:
             self.reply_id = None
-        return self.current
+        return self.current if ours else None
 
     def release(self) -> Wish:
         """Nothing will come of what was asked for: what it was meant for."""
@@ -85,7 +95,7 @@ class Writer:
     def blocked(self, now: int) -> None:
         """Another reply is active that we do not know: wait for its end, then ask again."""
         self.wish = self.wish or self.current
-        self.command_id, self.reply_id, self.alive_at = None, "", now
+        self.command_id, self.reply_id, self.alive_at = None, UNKNOWN, now
 
     def silent(self, now: int) -> bool:
         """Whether whoever writes has not been heard of for too long."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agenx_cli.core import signals as s
 from agenx_cli.core.conversation import Conversation
+from agenx_cli.core.ending import Ending
 from agenx_cli.core.playbook import Limits
 from tests.core.world import World
 
@@ -305,14 +306,24 @@ def test_a_reply_is_asked_again_after_the_one_that_was_active_unknown_to_us():
     assert len(world.of(s.AskReply)) == 2
 
 
-def test_a_lost_model_leaves_the_stream_to_the_apology_but_a_finished_goodbye_hangs_up():
+def test_a_lost_model_leaves_the_stream_to_the_apology():
     world = talking()
     world.tell(s.ModelLost("1006"))
-    assert world.of(s.LeaveStream)
+    assert [c.reason for c in world.of(s.LeaveStream)] == ["model_failed"]
+    assert world.conversation.ending == Ending("model_failed", "trouble")
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "lost: 1006")
+
+
+def test_a_goodbye_is_heard_to_its_end_though_the_model_is_lost_and_nobody_can_stop_it_any_more():
     world = talking()
     world.reply(text="Adiós.", audio_ms=1500, calls=[END])
     world.tell(s.ModelLost("1006"))
-    assert world.of(s.HangUp)
+    world.run(1600)
+    world.voiced = True
+    assert not world.of(s.HangUp)
+    world.run(640)
+    assert bytes(world.line.heard) == World.samples(1500)
+    assert world.conversation.ending == Ending("goodbye", "assistant")
     assert not world.of(s.LeaveStream)
 
 

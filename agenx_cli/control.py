@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from agenx_cli.bridge.desk import Desk
-from agenx_cli.bridge.live import Happening, Progressed, Said
+from agenx_cli.bridge.live import Happening, Progressed, Said, Troubled
 from agenx_cli.core.lead import E164
 from agenx_cli.core.policy import Defer, Refuse
 from agenx_cli.engine.local import LocalEngine, NewCall
@@ -166,4 +166,12 @@ def as_event(happening: Happening) -> Mapping[str, Any]:
                 "at_ms": line.at_ms,
                 "heard_ms": line.heard_ms,
                 "final": line.final,
+            }
+        case Troubled(attempt_uid, message, fix, exit_code):
+            return {
+                "event": "trouble",
+                "attempt": attempt_uid,
+                "message": message,
+                "fix": fix,
+                "exit_code": exit_code,
             }

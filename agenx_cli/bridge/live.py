@@ -26,7 +26,17 @@ class Said:
     line: Line
 
 
-Happening = Progressed | Said
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A call could not be held, and what mends that. ``exit_code`` is what a command that placed it ends with."""
+
+    attempt_uid: str
+    message: str
+    fix: str | None
+    exit_code: int
+
+
+Happening = Progressed | Said | Troubled
 
 BACKLOG = 1_000
 """A watcher that does not read loses the oldest; the tables have them all."""

@@ -38,6 +38,7 @@ class CallRecord:
         self._first_word_ms: int | None = None
         self._recording: Path | None = None
         self._error: str | None = None
+        self._fault: str | None = None
 
     def line(self, line: Line) -> None:
         """A line of the transcript, new or better known."""
@@ -53,6 +54,7 @@ class CallRecord:
         if figure.name == "first_word_ms":
             self._first_word_ms = figure.value
         elif figure.name == "fault":
+            self._fault = figure.detail
             logger.warning("call.fault", extra={"attempt": self.attempt_uid, "code": figure.detail})
         logger.debug("call.measured", extra={"attempt": self.attempt_uid, "figure": figure.name, "n": figure.value})
 
@@ -88,6 +90,8 @@ class CallRecord:
             )
         )
         if conversation.ending is not None:
+            if conversation.ending.by == "trouble" and self._error is None:
+                self._error = f"the voice model failed: {self._fault or 'no answer'}"
             self._fold(ConversationEnded(conversation.ending.reason, conversation.turns > 0), "conversation")
         self._fold(StreamEnded(self._clock.now()), "stream.ended")
 

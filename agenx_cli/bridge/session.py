@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agenx_cli.bridge.live import Live, Said
+from agenx_cli.bridge.live import Live, Said, Troubled
 from agenx_cli.bridge.recorder import Recorder
 from agenx_cli.bridge.records import CallRecord
 from agenx_cli.bridge.ticker import Ticker
@@ -174,6 +174,7 @@ class CallSession:
             self._leg = await self._voice.connect(self._config, self.happened)
         except VoiceError as error:
             self.record.trouble(error)
+            self._live.publish(Troubled(self.record.attempt_uid, error.message, error.fix, error.exit_code))
             self.happened(ModelLost(error.code or "refused"))
             return
         for payload in self._unheard:

@@ -140,13 +140,15 @@ async def _watch(
 
     ending = asyncio.create_task(end_on_signal())
     last: Mapping[str, Any] = {}
+    trouble: Mapping[str, Any] | None = None
     try:
         async for event in events:
             last = event
+            trouble = event if event["event"] == "trouble" else trouble
             show(out, event)
     finally:
         ending.cancel()
-    return last
+    return {"trouble": trouble, **last}
 
 
 def show(out: Output, event: Mapping[str, Any]) -> None:
@@ -176,11 +178,8 @@ def _report(
     attempt = store.attempts.get(uid)
     if attempt is None:
         raise AgenxError("the call is not on record", fix="agenx calls list")
-    declined = last.get("declined")
-    if declined:
-        error = AgenxError(declined["message"], fix=declined["fix"])
-        error.exit_code = declined["exit_code"]
-        raise error
+    if last.get("declined"):
+        raise _error(last["declined"])
     meetings = [meeting for meeting in store.meetings.of_attempt(uid) if meeting.status == "booked"]
     recording = _recording(attempt.figures.recording, wanted.listen)
     figures = attempt.figures
@@ -202,7 +201,16 @@ def _report(
         }
     )
     _summary(out, settings.home, wanted.playbook, attempt, recording, meetings=meetings)
+    if last.get("trouble"):
+        raise _error(last["trouble"])
     return interrupts.exit_code
+
+
+def _error(told: Mapping[str, Any]) -> AgenxError:
+    """What a worker told of a failure, as the error that it was there."""
+    error = AgenxError(told["message"], fix=told["fix"])
+    error.exit_code = told["exit_code"]
+    return error
 
 
 def _recording(path: str | None, listen: Path | None) -> Path | None:

@@ -27,17 +27,20 @@ _CREDENTIALS = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (or TWILIO_API_KE
 _NUMBER = "set TWILIO_PHONE_NUMBER (or --from) to a voice number of this account, in the form +34910000000"
 _TRIAL = "verify the number under Phone Numbers > Verified Caller IDs in the Twilio console, or upgrade the account"
 _GEO = "enable the country under Voice > Settings > Geo permissions in the Twilio console"
+_DIALED = "check the number: country code and all its digits, as in +34600000000"
 _REPORT = "this is a mistake in agenx's request; please report it with the code"
 
-_BUSY = Verdict("retry", "Twilio is asked too much at once (429)")
+_BUSY = Verdict("retry", "Twilio is asked too much at once (429)", "wait a minute and try again")
 _REFUSED_KEY = Verdict("stop", "Twilio refuses the credentials", _CREDENTIALS, credentials=True)
 _FORBIDDEN = Verdict("stop", "Twilio forbids this account to do that", _CREDENTIALS, credentials=True)
 _INACTIVE = Verdict("stop", "the Twilio account is not active", "log in to the Twilio console: it says what is missing")
 _FROM = Verdict("stop", "Twilio does not let this account call from that number", _NUMBER)
 _REQUEST = Verdict("stop", "Twilio refuses an address or a parameter of the request", _REPORT)
-_INVALID = Verdict("give_up_lead", "Twilio says that this is not a telephone number that can be called")
-_UNREACHABLE = Verdict("give_up_lead", "Twilio cannot reach this number")
-_FORBIDDEN_NUMBER = Verdict("give_up_lead", "Twilio does not allow calls to this number")
+_INVALID = Verdict("give_up_lead", "Twilio says that this is not a telephone number that can be called", _DIALED)
+_UNREACHABLE = Verdict("give_up_lead", "Twilio cannot reach this number", _DIALED)
+_FORBIDDEN_NUMBER = Verdict(
+    "give_up_lead", "Twilio does not allow calls to this number", "call another number of that person"
+)
 _UNVERIFIED = Verdict("give_up_lead", "a trial account only calls verified numbers, each from its assigned one", _TRIAL)
 _COUNTRY = Verdict("give_up_country", "calls to this country are not enabled for the account", _GEO)
 _TOO_MANY = Verdict(

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.requests import HTTPConnection
 
 from agenx_cli.bridge.desk import Desk
 from agenx_cli.bridge.sockets import CallSocket
 from agenx_cli.core.attempt import MachineVerdict
-from agenx_cli.errors import CarrierError, LocalProtocolError, RemoteProtocolError
+from agenx_cli.errors import AgenxError, LocalProtocolError, ProviderError, RemoteProtocolError, StoreError
 from agenx_cli.ports import Assignment, Clock
 from agenx_cli.store.records import NewInbound
 from agenx_cli.store.store import Store
@@ -44,7 +45,8 @@ class Door:
 
 def public_app(desk: Desk, door: Door) -> FastAPI:
     """The application behind the tunnel."""
-    app = FastAPI(title="agenx", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="agenx", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_exception_handler(AgenxError, _trouble)
     routes = _Routes(desk, door)
     app.add_api_route("/", routes.root)
     app.add_api_route("/healthz", routes.healthz)
@@ -60,6 +62,13 @@ def public_app(desk: Desk, door: Door) -> FastAPI:
     ):
         app.add_api_route(path, endpoint, methods=["POST"])
     return app
+
+
+async def _trouble(request: Request, error: Exception) -> Response:
+    """Something of ours failed: a line in the log, and nothing about it for the other side."""
+    route = request.scope.get("route")
+    logger.error("route.failed", extra={"path": getattr(route, "path", ""), "reason": str(error)})
+    return Response(status_code=503)
 
 
 def _xml(document: str) -> Response:
@@ -80,6 +89,12 @@ Body = Annotated[bytes, Depends(_body)]
 
 
 Read = TypeVar("Read")
+
+
+def _asked_for(asked: HTTPConnection) -> str:
+    """Path and query as they were sent. Starlette's own URL is put together with the Host header, a stranger's word."""
+    path, query = asked.scope["raw_path"].decode("latin-1"), asked.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _readable(read: Callable[[webhooks.Form], Read], form: webhooks.Form) -> Read:
@@ -116,8 +131,7 @@ class _Routes:
 
     def _form(self, request: Request, body: bytes) -> webhooks.Form:
         """The signed form. 403 unless the carrier signed it for our own address."""
-        query = f"?{request.url.query}" if request.url.query else ""
-        url = f"{self._desk.origin}{request.url.path}{query}"
+        url = self._desk.origin + _asked_for(request)
         headers = request.headers
         try:
             form = webhooks.read_form(body)
@@ -149,7 +163,10 @@ class _Routes:
             time_limit_s=assignment.playbook.limits.max_call + TIME_LIMIT_SLACK_S,
         )
         now = door.clock.now()
-        attempt = await self._desk.journal.write(lambda: door.store.attempts.open_inbound(new, now))
+        try:
+            attempt = await self._desk.journal.write(lambda: door.store.attempts.open_inbound(new, now))
+        except StoreError:  # the journal has said so; the caller hears a busy tone, not the carrier's error message
+            return _xml(twiml.reject_document(busy=True))
         self._desk.changed(attempt)
         return _xml(self._desk.answer(attempt.uid, ticket, assignment))
 
@@ -200,7 +217,7 @@ class _Routes:
         """A call's audio. Refused before it is accepted unless the carrier signed the upgrade."""
         signature = socket.headers.get("x-twilio-signature")
         settings = socket.headers.get("x-twilio-webhooks-signature-settings")
-        if not webhooks.upgrade_ok(self._door.token, self._desk.origin, socket.url.path, signature, settings):
+        if not webhooks.upgrade_ok(self._door.token, self._desk.origin, _asked_for(socket), signature, settings):
             await socket.close()
             return
         await socket.accept()
@@ -210,6 +227,6 @@ class _Routes:
                 group.create_task(call.run())
                 await self._desk.serve(call)
                 await call.close()
-        except* (CarrierError, LocalProtocolError) as errors:
+        except* (ProviderError, LocalProtocolError, StoreError) as errors:
             for error in errors.exceptions:
                 logger.warning("stream.ended_by_error", extra={"reason": str(error)})

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test lint format faults bench soak clean help
+.PHONY: demo test lint format coverage mutants faults bench soak clean help
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -42,6 +42,12 @@ format: $(READY)  ## let ruff format and mend what it can
 
 faults: $(READY)  ## kill -9, lost answers, hostile input: in full
 	@$(BIN)/python -m pytest -m 'long or not long' tests/faults
+
+coverage: $(READY)  ## each core module and codec: every branch by its own test module
+	@$(BIN)/python benchmarks/own_coverage.py
+
+mutants: $(READY)  ## wrongs put into the call's machines: which do the tests notice?
+	@$(BIN)/python benchmarks/mutate.py --workers $(WORKERS)
 
 bench: $(READY)  ## what it costs, measured (quiet machine, please)
 	@$(BIN)/python benchmarks/help_time.py

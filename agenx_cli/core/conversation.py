@@ -169,8 +169,8 @@ class Conversation:
                 self._end(Ending(self._closing.reason if self._closing else "hung_up", "callee"))
             case signals.EndRequested():
                 self._on_end_requested(event)
-            case signals.DigitPressed() | signals.UtteranceTruncated():
-                pass
+            case _:
+                pass  # DigitPressed, UtteranceTruncated: nothing is decided by them yet
 
     def _id(self) -> str:
         self._ids += 1
@@ -234,7 +234,7 @@ class Conversation:
                 self._out.append(Measured("resumed", 1))
             case Verdict.YIELD:
                 self._yield()
-            case None:
+            case _:
                 pass
 
     def _yield(self) -> None:

@@ -53,6 +53,7 @@ class World:
     env: dict[str, str]
     folder: Path
     homes: Iterator[int] = field(default_factory=itertools.count)
+    runs: "list[Run]" = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -86,13 +87,21 @@ class World:
     async def heard(self, number: str) -> list[str]:
         """What the callee of a number has heard, utterance by utterance."""
         call = await self.call(number)
-        return [] if call is None else [text for _, _, text in (await self.ask(f"/sim/calls/{call['sid']}"))["heard"]]
+        heard = [] if call is None else (await self.ask(f"/sim/calls/{call['sid']}"))["heard"]
+        return [text for _, kind, text in heard if kind == "heard"]
 
     async def said(self, number: str) -> list[str]:
         """What the carrier itself has spoken to a number (its documents' Say)."""
         call = await self.call(number)
         log = [] if call is None else (await self.ask(f"/sim/calls/{call['sid']}"))["log"]
         return [text for _, verb, text in log if verb == "Say"]
+
+    async def clear(self) -> None:
+        """No process of a test outlives it."""
+        runs, self.runs = self.runs, []
+        for run in runs:
+            run.kill()
+            await run.ended()
 
     def home(self) -> "Home":
         """A fresh data directory."""
@@ -148,7 +157,9 @@ class Home:
             env=self.env(**env),
             cwd=self.path,
         )
-        return Run(process)
+        run = Run(process)
+        self.world.runs.append(run)
+        return run
 
     async def dial(self, number: str, *more: str, doom: tuple[str, int] | None = None, **env: str) -> "Run":
         """``agenx call``, telling what happens line by line."""
@@ -227,7 +238,12 @@ class Run:
                 await self._news.wait()
 
     async def talking(self) -> None:
+        """The stream stands; the model may still be on its way."""
         await self.until(lambda event: event.get("phase") == "talking")
+
+    async def speaking(self) -> None:
+        """The model is there: it has been told what the callee heard before."""
+        await self.until(lambda event: event.get("event") == "line")
 
     def signal(self, name: str) -> None:
         import signal

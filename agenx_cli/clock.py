@@ -110,7 +110,9 @@ class RehearsalState:
             return now + timedelta(seconds=float(saved["offset_s"]))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, OverflowError, OSError) as exc:
+        except OSError as exc:
+            raise self._unusable(exc) from exc
+        except (ValueError, KeyError, TypeError, OverflowError) as exc:
             raise StoreError(
                 f"the rehearsal's clock {self._path} is not readable", fix=f"delete {self._path.parent} to start anew"
             ) from exc
@@ -134,10 +136,19 @@ class RehearsalState:
         self._write(clock.offset_s, clock.now())
 
     def _write(self, offset_s: float, reached: datetime | None) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"offset_s": offset_s, "reached": reached.isoformat() if reached else None}))
-        fresh.replace(self._path)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(json.dumps({"offset_s": offset_s, "reached": reached.isoformat() if reached else None}))
+            fresh.replace(self._path)
+        except OSError as exc:
+            raise self._unusable(exc) from exc
+
+    def _unusable(self, exc: OSError) -> StoreError:
+        return StoreError(
+            f"the rehearsal's clock {self._path} cannot be kept: {exc.strerror}",
+            fix="check the folder's permissions and free space, or point AGENX_HOME elsewhere",
+        )
 
 
 def clock_of(home: Path, *, simulate: bool, offset_s: float = 0.0) -> SystemClock:

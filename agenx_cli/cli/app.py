@@ -28,7 +28,7 @@ from typer.exceptions import TyperException
 from agenx_cli import __version__
 from agenx_cli.cli import call, calls, config, doctor, meetings, playbook, serve, sim, suppress
 from agenx_cli.cli.frame import Frame, frame, hoist, stdio_in_utf8
-from agenx_cli.errors import AgenxError
+from agenx_cli.errors import AgenxError, UsageError
 
 CALLS, STATE, SETUP, REHEARSAL = "Calls", "What happened", "Setup", "Rehearsal"
 
@@ -120,6 +120,9 @@ def main() -> NoReturn:
 
 def _run() -> int:
     command = typer.main.get_command(app)
+    if any("\ud800" <= char <= "\udfff" for word in sys.argv for char in word):
+        Frame().speaker().complain("an argument is not UTF-8 text", "check the terminal's encoding: it should be UTF-8")
+        return UsageError.exit_code
     try:
         code = command.main(prog_name="agenx", standalone_mode=False)
     except TyperException as error:

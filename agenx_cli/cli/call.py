@@ -90,6 +90,7 @@ def _wanted(
     from agenx_cli.cli.calling import Wanted
     from agenx_cli.cli.state import number_of
     from agenx_cli.core.lead import E164
+    from agenx_cli.core.policy import number_reason
     from agenx_cli.intake.playbook_files import find_playbook
     from agenx_cli.ports import Assignment
     from agenx_cli.wiring import playbook_named
@@ -105,6 +106,9 @@ def _wanted(
     if record and not settings.simulate:
         check_notice(assignment)
     to = E164(number_of(number, region or loaded.region))
+    reason = number_reason(to, rehearsal=settings.simulate or settings.carrier_on_loopback)
+    if reason is not None:  # the gate will say so too, but only when a server and its tunnel are up
+        raise PolicyError(reason.sentence, code=reason.code, fix=reason.fix)
     ours = number_of(from_, region or loaded.region) if from_ else ""
     return Wanted(to, ours, loaded, folder.resolve(), assignment, listen, detach)
 

@@ -66,11 +66,13 @@ PREMIUM = Reason(
     "num.premium",
     "this is a premium, shared-cost, personal or satellite number: ringing it can cost any amount",
     "policy against toll fraud; it has no override",
+    "give an ordinary mobile or landline number of theirs",
 )
 NANP_OTHER = Reason(
     "num.nanp_other",
     "this +1 number is outside the United States and Canada",
     "policy against toll fraud: +1 numbers of other countries look domestic and are billed as foreign",
+    "give a number of theirs in the United States or Canada, or in a country with a code of its own",
 )
 EXAMPLE = Reason(
     "num.example",
@@ -82,6 +84,7 @@ SUPPRESSED = Reason(
     "dnc.internal",
     "this number is on the suppression list: its owner asked not to be called",
     "47 CFR 64.1200(d); LGT art. 66; it has no override",
+    "agenx suppress check NUMBER says since when and why",
 )
 IN_FLIGHT = Reason(
     "freq.inflight",

@@ -90,6 +90,7 @@ class Conversation:
         self._playout = Playout()
         self._spoken = Spoken()
         self._unwanted: set[str] = set()
+        self._unheard: dict[str, str] = {}
         self._tools = _Tools()
         self._facts: frozenset[str] = frozenset()
         self._last_said = opening
@@ -310,14 +311,23 @@ class Conversation:
             self._out.append(signals.CancelReply(self._id(), event.reply_id))
 
     def _on_audio(self, event: signals.ReplyAudio) -> None:
-        if event.audio and event.reply_id not in self._unwanted:
+        if event.reply_id in self._unwanted:
+            self._late(event.reply_id, event.utterance_id)
+        elif event.audio:
             self._utterance(event.reply_id, event.utterance_id).received += len(event.audio)
             self._playout.add(event.utterance_id, event.audio)
 
     def _on_text(self, event: signals.ReplyText) -> None:
-        if event.reply_id not in self._unwanted:
+        if event.reply_id in self._unwanted:
+            self._late(event.reply_id, event.utterance_id)
+        else:
             self._utterance(event.reply_id, event.utterance_id)
             self._put(self._spoken.write(event.utterance_id, event.text))
+
+    def _late(self, reply_id: str, utterance_id: str) -> None:
+        """More of a reply that nobody wants. Of an utterance without a sound so far none will be heard."""
+        if self._spoken.is_silent(utterance_id):
+            self._unheard[utterance_id] = reply_id
 
     def _utterance(self, reply_id: str, utterance_id: str) -> Utterance:
         self._writer.alive_at = self._now
@@ -362,6 +372,7 @@ class Conversation:
         self._account(event)
         wish = self._writer.ended(event.reply_id)
         if event.reply_id in self._unwanted:
+            self._forget_unheard(event.reply_id)
             answers = [signals.AnswerTool(self._id(), call.call_id, INTERRUPTED) for call in event.tool_calls]
             self._out += answers
             return
@@ -377,6 +388,14 @@ class Conversation:
         self._call_tools(event.tool_calls)
         if wish is not None and wish.farewell is not None:
             self._close(wish.farewell)
+
+    def _forget_unheard(self, reply_id: str) -> None:
+        """What came of a reply after it was stopped, or had no sound yet then, is no part of the conversation."""
+        unheard = [utterance for utterance, reply in self._unheard.items() if reply == reply_id]
+        unheard += [silent for silent in self._spoken.drop_silent(reply_id) if silent not in self._unheard]
+        for utterance_id in unheard:
+            self._unheard.pop(utterance_id, None)
+            self._out.append(signals.Forget(self._id(), utterance_id))
 
     def _all_received(self, reply_id: str) -> dict[str, Utterance]:
         """The utterances of a reply to which nothing will be added."""

@@ -51,6 +51,11 @@ class Spoken:
         """The utterances of one reply."""
         return {key: found for key, found in self._utterances.items() if found.reply_id == reply_id}
 
+    def is_silent(self, utterance_id: str) -> bool:
+        """Whether nothing of an utterance was ever received to be played."""
+        utterance = self._utterances.get(utterance_id)
+        return utterance is None or not utterance.received
+
     def drop_silent(self, reply_id: str) -> list[str]:
         """Forget the utterances of a reply that never had a sound; answers which they were."""
         silent = [key for key, found in self.of_reply(reply_id).items() if not found.received]

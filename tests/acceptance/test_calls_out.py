@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance import runs
 from tests.acceptance.world import PERSONAS, RIGHT
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,10 @@ def test_a_call_to_each_persona_ends_as_it_should(captured, ledger, persona):
     assert call["transcript"][0]["speaker"] == "assistant"
     assert "inteligencia artificial" in call["transcript"][0]["text"]
     speakers = {line["speaker"] for line in call["transcript"]}
-    assert ("callee" in speakers) == (persona not in ("silent", "voicemail"))
-    assert call["cost_usd"]["voice_model"] > 0
+    if persona not in ("silent", "voicemail"):
+        assert "callee" in speakers
+    spoke = persona != "voicemail"
+    assert (call["cost_usd"]["voice_model"] > 0) == spoke, "a mailbox is left before the model has said a word"
     assert bool(call["meetings"]) == (RIGHT[persona] == "meeting_booked")
     for meeting in call["meetings"]:
         assert (captured.folder / "home" / "meetings" / f"{meeting['id']}.ics").exists()

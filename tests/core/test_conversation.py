@@ -161,6 +161,37 @@ def test_a_reply_stopped_before_it_began_is_cancelled_when_it_begins():
     assert not world.of(s.Play)
 
 
+def test_what_comes_of_a_reply_after_it_was_stopped_is_taken_back_when_it_has_ended():
+    world = talking()
+    world.voiced = True
+    world.run(600)
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyText("r1", "u1", "Le llamo"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(500)))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(500)))
+    assert not world.of(s.Forget)
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert [c.item_id for c in world.of(s.Forget)] == ["u1"]
+    assert [type(command) for _, command in world.commands[-2:]] == [s.Forget, s.AskReply]
+    assert not world.of(s.Play)
+
+
+def test_a_text_whose_sound_came_too_late_is_taken_back_and_one_that_was_cut_is_not_deleted():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(1500)))
+    world.tell(s.ReplyText("r1", "u2", "Además"))
+    world.run(700)
+    world.voiced = True
+    world.run(700)
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(500)))
+    world.tell(s.ReplyAudio("r1", "u2", World.samples(500)))
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert [c.utterance_id for c in world.of(s.Truncate)] == ["u1"]
+    assert [c.item_id for c in world.of(s.Forget)] == ["u2"]
+
+
 def test_tools_are_all_answered_before_one_reply_is_asked_for():
     world = talking()
     calls = (s.ToolCall("a", "check_availability", "{}"), s.ToolCall("b", "record_answer", "{}"))
@@ -374,6 +405,823 @@ def test_an_operator_ends_politely_or_at_once():
     assert "goodbye" in world.of(s.AskReply)[0].instructions
     world.run(10_200)
     assert world.of(s.HangUp)
+
+
+# --- who decides
+
+
+def test_nothing_is_asked_before_the_session_is_ready_nor_while_the_callee_speaks():
+    world = World()
+    world.turn()
+    assert not world.of(s.AskReply)
+    world.voiced = True
+    world.tell(s.SpeechStarted("t2", 0))
+    world.ready()
+    world.run(100)
+    assert not world.of(s.AskReply)
+    world.tell(s.SpeechStopped("t2", 0))
+    world.run(20)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.of(s.AskReply)[0].tools
+
+
+def test_a_turn_that_nobody_announced_is_answered_once():
+    world = World()
+    world.ready()
+    world.run(300)
+    world.tell(s.TurnCommitted("t1"))
+    world.tell(s.CalleeText("t1", "hola"))
+    world.run(500)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.of(s.Line)[-1] == s.Line("t1", "callee", "hola", 300)
+
+
+def test_a_detector_that_hears_a_turn_in_silence_blocks_us_for_one_and_a_half_seconds():
+    world = talking()
+    world.reply(audio_ms=0, text="", calls=[s.ToolCall("a", "record_answer", "{}")])
+    world.tell(s.SpeechStarted("t2", 0))
+    spoke = world.now
+    world.tell(s.ToolAnswered("a", "{}"))
+    world.run(1480)
+    assert len(world.of(s.AskReply)) == 1
+    world.run(60)
+    assert spoke + 1500 <= world.moments(s.AskReply)[1] <= spoke + 1540
+
+
+def test_the_end_of_a_reply_that_is_not_ours_does_not_free_the_writer():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.ReplyEnded("r0", "cancelled"))
+    assert len(world.of(s.AskReply)) == 1
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "empty reply (cancelled)")
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(100)))
+    world.tell(s.ReplyEnded("r1", "completed"))
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_what_comes_of_a_reply_that_was_given_up_is_not_heard():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(100)))
+    world.run(10_000)
+    assert not world.of(s.CancelReply)
+    world.run(700)
+    assert [c.reply_id for c in world.of(s.CancelReply)] == ["r1"]
+    assert s.Measured("fault", 1, "no_reply") in world.of(s.Measured)
+    assert len(world.of(s.AskReply)) == 2
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(900)))
+    world.tell(s.ReplyText("r1", "u1", "tarde"))
+    world.tell(s.UtteranceEnded("r1", "u1"))
+    world.tell(s.ReplyEnded("r1", "completed", tool_calls=(END,)))
+    world.run(1000)
+    assert bytes(world.line.heard) == World.samples(100)
+    assert len(world.of(s.AskReply)) == 2
+    world.reply("r2", audio_ms=60)
+    world.run(200)
+    assert len(world.line.heard) == 160 * 8
+
+
+def test_a_cancelled_reply_whose_end_never_comes_blocks_for_ten_seconds_and_is_not_asked_for_again():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.voiced = True
+    world.run(700)
+    world.voiced = False
+    world.run(10_500)
+    assert [m for m in world.of(s.Measured) if m.name == "fault"] == []
+    assert len(world.of(s.CancelReply)) == 1
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_a_request_that_is_refused_is_asked_again_unless_it_is_not_wanted_any_more():
+    world = talking()
+    world.tell(s.ModelFault("server_error", "…", world.of(s.AskReply)[0].command_id))
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "server_error")
+    world.run(380)
+    assert len(world.of(s.AskReply)) == 1
+    world.run(60)
+    assert len(world.of(s.AskReply)) == 2
+    world.voiced = True
+    world.run(700)
+    world.tell(s.ModelFault(None, "…", world.of(s.AskReply)[1].command_id))
+    world.voiced = False
+    world.run(900)
+    assert len(world.of(s.AskReply)) == 2
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.AskReply)) == 3
+
+
+@pytest.mark.parametrize(("code", "name"), [("item_truncate_invalid", "item_truncate_invalid"), (None, "unknown")])
+def test_a_fault_of_another_command_is_only_counted(code, name):
+    world = talking()
+    world.tell(s.ModelFault(code, "…", "agenx_1"))
+    world.tell(s.ModelFault(code, "…"))
+    assert world.of(s.Measured)[-2:] == [s.Measured("fault", 1, name)] * 2
+    world.run(2000)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_a_refusal_without_a_code_is_a_failure_too():
+    world = talking()
+    world.tell(s.ModelFault(None, "…", world.of(s.AskReply)[0].command_id))
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "unknown")
+
+
+def test_failures_are_counted_anew_after_a_reply_and_after_a_turn():
+    world = talking()
+    for n in range(2):
+        world.tell(s.ReplyStarted(f"f{n}"))
+        world.tell(s.ReplyEnded(f"f{n}", "failed"))
+        world.run(900)
+    world.reply("r1", audio_ms=100)
+    world.tell(s.TurnCommitted("t2"))
+    for n in range(2):
+        world.tell(s.ReplyStarted(f"g{n}"))
+        world.tell(s.ReplyEnded(f"g{n}", "failed"))
+        world.run(900)
+    world.tell(s.TurnCommitted("t3"))
+    world.tell(s.ReplyStarted("h"))
+    world.tell(s.ReplyEnded("h", "failed"))
+    world.run(900)
+    assert world.conversation.ending is None
+
+
+def test_a_failed_reply_says_why():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyEnded("r1", "failed", error_code="server_error", usage={"total_tokens": 9}))
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "server_error")
+    assert world.of(s.Used) == [s.Used("reply", {"total_tokens": 9})]
+
+
+# --- what the model delivers
+
+
+@pytest.mark.parametrize("piece", [1, 159, 160, 4801, 10**9])
+def test_deltas_of_any_length_are_heard_whole(piece):
+    world = talking()
+    ms = 40_000 if piece == 10**9 else 700
+    world.reply(audio_ms=ms, piece=piece)
+    world.run(ms + 100)
+    assert bytes(world.line.heard).rstrip(b"\xff") == World.samples(ms)
+    assert world.of(s.Line)[-1] == s.Line("u-r1", "assistant", "De acuerdo.", world.moments(s.Play)[0], ms)
+
+
+def test_an_empty_delta_is_nothing():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", b""))
+    world.tell(s.UtteranceEnded("r1", "u1"))
+    world.tell(s.ReplyEnded("r1", "completed"))
+    assert world.of(s.Measured)[-1] == s.Measured("fault", 1, "empty reply (completed)")
+    assert not world.of(s.PutMark)
+    world.run(900)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_a_reply_of_text_alone_is_forgotten_and_asked_for_again():
+    world = talking()
+    world.reply("r1", text="Nadie oye esto.", audio_ms=0)
+    assert [c.item_id for c in world.of(s.Forget)] == ["u-r1"]
+    world.run(500)
+    assert len(world.of(s.AskReply)) == 2
+    world.reply("r2", text="Esto sí.", audio_ms=300)
+    world.run(500)
+    world.tell(s.CalleeGone())
+    assert [line.text for line in world.of(s.Line) if line.speaker == "assistant"][1:] == ["Esto sí."]
+
+
+def test_a_goodbye_of_text_alone_is_no_goodbye():
+    world = talking()
+    world.reply("r1", text="Adiós.", audio_ms=0, calls=[END])
+    assert "goodbye" in world.of(s.AnswerTool)[0].output
+    assert not world.of(s.HangUp)
+
+
+def test_text_that_comes_after_the_audio_was_heard_is_in_the_transcript():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(200)))
+    world.tell(s.ReplyText("r1", "u1", "Muy"))
+    world.tell(s.UtteranceEnded("r1", "u1"))
+    world.run(300)
+    assert world.of(s.Line)[-1].text == "Muy"
+    world.tell(s.ReplyText("r1", "u1", " buenas."))
+    assert world.of(s.Line)[-1].text == "Muy buenas."
+    assert world.of(s.Line)[-1].key == "u1"
+    world.tell(s.ReplyEnded("r1", "completed"))
+    world.run(20)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_two_utterances_of_a_reply_are_two_lines_each_from_when_it_is_heard():
+    world = talking()
+    began = world.now
+    world.tell(s.ReplyStarted("r1"))
+    for key in ("u1", "u2"):
+        world.tell(s.ReplyAudio("r1", key, World.samples(400)))
+        world.tell(s.ReplyText("r1", key, f"Soy {key}."))
+        world.tell(s.UtteranceEnded("r1", key))
+    world.tell(s.ReplyEnded("r1", "completed"))
+    world.run(1000)
+    lines = [line for line in world.of(s.Line) if line.key.startswith("u")]
+    assert [(line.text, line.at_ms, line.heard_ms) for line in lines] == [
+        ("Soy u1.", began, 400),
+        ("Soy u2.", began + 400, 400),
+    ]
+
+
+# --- barge-in
+
+
+def test_what_only_the_model_hears_holds_and_resumes_and_is_an_aside():
+    world = talking()
+    world.reply(audio_ms=3000)
+    world.run(1000)
+    world.tell(s.SpeechStarted("t2", 0))
+    sent = len(world.of(s.Play))
+    world.run(160)
+    assert len(world.of(s.Play)) == sent
+    world.run(340)
+    world.tell(s.TurnCommitted("t2"))
+    world.run(3000)
+    assert bytes(world.line.heard) == World.samples(3000)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_what_the_model_hears_late_does_not_hold_again_and_is_the_same_aside():
+    world = talking()
+    world.reply(audio_ms=4000)
+    world.run(1000)
+    world.voiced = True
+    world.run(120)
+    world.voiced = False
+    world.run(220)
+    assert [m.name for m in world.of(s.Measured)].count("resumed") == 1
+    sent = len(world.of(s.Play))
+    world.tell(s.SpeechStarted("t2", 0))
+    world.run(200)
+    assert len(world.of(s.Play)) > sent
+    world.tell(s.SpeechStopped("t2", 0))
+    world.tell(s.TurnCommitted("t2"))
+    world.run(4000)
+    assert [m.name for m in world.of(s.Measured)].count("resumed") == 1
+    assert bytes(world.line.heard) == World.samples(4000)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_one_interruption_is_one_however_often_it_is_reported():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(3000)))
+    world.run(1000)
+    world.voiced = True
+    world.run(520)
+    assert world.conversation.barge_ins == 1
+    world.tell(s.SpeechStarted("t2", 0))
+    world.run(900)
+    assert world.conversation.barge_ins == 1
+    assert len(world.of(s.CancelReply)) == len(world.of(s.ClearPlayout)) == 1
+    assert world.of(s.Measured)[-1].name == "barge_in"
+    assert world.of(s.Measured)[-1].value == 1740
+
+
+def test_a_turn_that_ends_while_we_still_hold_is_an_interruption():
+    world = talking()
+    world.reply(audio_ms=3000)
+    world.run(1000)
+    world.voiced = True
+    world.run(100)
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.ClearPlayout)) == 1
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_a_hold_without_frames_ends_by_the_clock():
+    world = talking()
+    world.reply(audio_ms=3000)
+    world.tell(s.SpeechStarted("t2", 0))
+    for _ in range(46):
+        world.now += 20
+        world.tell(s.Tick())
+    assert len(world.of(s.ClearPlayout)) == 1
+
+
+def test_a_sound_that_goes_on_after_a_resume_is_a_turn_and_no_aside():
+    world = talking()
+    world.reply(audio_ms=5000)
+    world.run(1000)
+    world.voiced = True
+    world.run(60)
+    world.tell(s.SpeechStarted("t2", 0))
+    world.run(60)
+    world.voiced = False
+    world.run(240)
+    assert [m.name for m in world.of(s.Measured)].count("resumed") == 1
+    world.voiced = True
+    world.run(600)
+    world.voiced = False
+    world.run(500)
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_after_a_noise_that_the_model_does_not_hear_the_assistant_goes_on():
+    world = talking()
+    world.reply(audio_ms=5000)
+    world.run(1000)
+    world.voiced = True
+    world.run(700)
+    assert len(world.of(s.ClearPlayout)) == 1
+    world.voiced = False
+    quiet = world.now
+    world.run(1480)
+    assert len(world.of(s.AskReply)) == 1
+    world.run(100)
+    assert quiet + 1480 <= world.moments(s.AskReply)[1] <= quiet + 1520
+    assert world.of(s.AskReply)[1].instructions is None
+    world.run(1000)
+    assert len(world.of(s.AskReply)) == 2
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_was_heard_by_the_model_is_waited_for(early):
+    world = talking()
+    world.reply(audio_ms=5000)
+    world.run(1000)
+    world.voiced = True
+    world.run(100)
+    if early:
+        world.tell(s.SpeechStarted("t2", 0))
+    world.run(600)
+    if not early:
+        world.tell(s.SpeechStarted("t2", 0))
+    world.voiced = False
+    world.run(3000)
+    assert len(world.of(s.AskReply)) == 1
+    world.tell(s.TurnCommitted("t2"))
+    world.run(3000)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_an_aside_before_the_question_is_not_its_answer():
+    world = talking()
+    world.reply(audio_ms=6000, text="Le cuento primero una cosa bastante larga. ¿Le parece bien?")
+    world.run(1000)
+    world.turn("t2", speech_ms=200, silence_ms=520)
+    world.run(7000)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_an_aside_during_the_question_is_its_answer():
+    world = talking()
+    world.reply(audio_ms=6000, text="Le cuento primero una cosa bastante larga. ¿Le parece bien?")
+    world.run(4600)
+    world.turn("t2", speech_ms=200, silence_ms=520)
+    assert len(world.of(s.AskReply)) == 1
+    world.run(1500)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_an_aside_of_before_does_not_answer_the_question_whether_they_are_still_there():
+    world = talking(limits=Limits(idle_first=2, idle_again=2))
+    world.reply(audio_ms=3000, text="Le cuento.")
+    world.run(1000)
+    world.turn("t2", speech_ms=200, silence_ms=520)
+    world.run(4700)
+    assert "still" in world.of(s.AskReply)[1].instructions
+    world.reply("r2", text="¿Sigue ahí?", audio_ms=400)
+    world.run(1500)
+    assert len(world.of(s.AskReply)) == 2
+    world.run(1000)
+    assert "goodbye" in world.of(s.AskReply)[2].instructions
+
+
+def test_a_noise_before_anybody_had_a_turn_holds_and_resumes():
+    world = World(limits=Limits(idle_first=1))
+    world.ready()
+    world.run(1100)
+    world.reply(text="¿Sigue ahí?", audio_ms=1500)
+    world.run(300)
+    world.voiced = True
+    world.run(200)
+    world.voiced = False
+    world.run(2000)
+    assert bytes(world.line.heard) == World.samples(1500)
+    assert len(world.of(s.AskReply)) == 1
+
+
+def test_what_was_heard_whole_is_not_truncated_though_nobody_said_that_it_was_over():
+    world = talking()
+    world.tell(s.ReplyAudio("stray", "u0", World.samples(120)))
+    world.run(300)
+    world.voiced = True
+    world.run(600)
+    assert len(world.of(s.ClearPlayout)) == 1
+    assert not world.of(s.Truncate)
+    assert not world.of(s.Forget)
+    assert world.of(s.Line)[-1].heard_ms == 120
+
+
+def test_what_comes_of_a_stopped_reply_is_taken_back_at_its_end():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(900)))
+    world.tell(s.ReplyText("r1", "u2", "aún sin sonido"))
+    world.run(500)
+    world.voiced = True
+    world.run(600)
+    assert [c.utterance_id for c in world.of(s.Truncate)] == ["u1"]
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(100)))
+    world.tell(s.ReplyAudio("r1", "u2", World.samples(100)))
+    world.tell(s.ReplyText("r1", "u3", "tarde"))
+    assert not world.of(s.Forget)
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert sorted(c.item_id for c in world.of(s.Forget)) == ["u2", "u3"]
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert len(world.of(s.Forget)) == 2
+
+
+def test_a_goodbye_that_was_spoken_over_by_a_turn_without_end_is_still_the_end():
+    world = talking(limits=Limits(max_call=30, idle_first=3))
+    world.reply(audio_ms=300)
+    world.run(1500)
+    world.tell(s.EndRequested("drain", polite=True))
+    asked = world.now
+    world.tell(s.ReplyStarted("r2"))
+    world.tell(s.ReplyAudio("r2", "u2", World.samples(900)))
+    world.run(200)
+    world.tell(s.SpeechStarted("t2", 0))
+    world.voiced = True
+    world.run(600)
+    world.voiced = False
+    world.tell(s.ReplyEnded("r2", "cancelled"))
+    world.run(9000)
+    assert world.conversation.ending is None
+    assert len(world.of(s.AskReply)) == 2
+    world.run(400)
+    assert asked + 10_000 <= world.moments(s.HangUp)[0] <= asked + 10_040
+    assert world.conversation.ending == Ending("drain", "assistant")
+
+
+# --- tools
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_a_tool_that_answers_during_a_sound_brings_one_reply(yields):
+    world = talking()
+    world.reply(text="Un momento.", audio_ms=2000, calls=[s.ToolCall("a", "check_availability", "{}")])
+    world.run(500)
+    world.voiced = True
+    world.run(120)
+    world.tell(s.ToolAnswered("a", "[]"))
+    assert [c.output for c in world.of(s.AnswerTool)] == ["[]"]
+    assert len(world.of(s.AskReply)) == 1
+    if yields:
+        world.run(500)
+        world.tell(s.SpeechStarted("t2", 0))
+        world.voiced = False
+        world.run(500)
+        world.tell(s.TurnCommitted("t2"))
+    else:
+        world.voiced = False
+        world.run(300)
+    world.run(1000)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_a_turn_during_a_tool_waits_for_it_and_brings_one_reply():
+    world = talking()
+    world.reply(text="", audio_ms=0, calls=[s.ToolCall("a", "check_availability", "{}")])
+    world.turn("t2")
+    assert len(world.of(s.AskReply)) == 1
+    world.tell(s.ToolAnswered("a", "[]"))
+    world.run(1000)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_an_answer_that_nobody_waits_for_is_not_passed_on_but_its_facts_count():
+    world = talking()
+    world.tell(s.ToolAnswered("zombie", "{}", frozenset({"opted_out"})))
+    assert not world.of(s.AnswerTool)
+    opted = s.ToolCall("c9", "end_call", '{"reason": "opted_out"}')
+    world.reply(text="", audio_ms=0, calls=[opted])
+    world.run(900)
+    assert world.conversation.ending == Ending("opted_out", "assistant")
+
+
+def test_facts_of_several_tools_add_up():
+    world = talking()
+    calls = (s.ToolCall("a", "opt_out", "{}"), s.ToolCall("b", "record_answer", "{}"))
+    world.reply(text="", audio_ms=0, calls=calls)
+    world.tell(s.ToolAnswered("a", "{}", frozenset({"opted_out"})))
+    world.tell(s.ToolAnswered("b", "{}", frozenset({"answer"})))
+    world.reply("r2", text="", audio_ms=0, calls=[s.ToolCall("c", "end_call", '{"reason": "opted_out"}')])
+    assert world.of(s.AnswerTool)[-1] == s.AnswerTool(
+        world.of(s.AnswerTool)[-1].command_id, "c", '{"status": "ending"}'
+    )
+
+
+def test_a_refused_end_is_answered_together_with_the_other_tools():
+    world = talking()
+    world.reply(text="", audio_ms=0, calls=[END, s.ToolCall("b", "record_answer", "{}")])
+    assert not world.of(s.AnswerTool)
+    world.tell(s.ToolAnswered("b", "{}"))
+    assert [c.call_id for c in world.of(s.AnswerTool)] == ["c1", "b"]
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_a_tool_that_answers_after_the_last_word_brings_no_reply():
+    world = talking()
+    world.reply(text="Adiós.", audio_ms=300, calls=[END, s.ToolCall("b", "record_answer", "{}")])
+    world.tell(s.ToolAnswered("b", "{}"))
+    assert [c.call_id for c in world.of(s.AnswerTool)] == ["c1", "b"]
+    world.run(1200)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.of(s.HangUp)
+
+
+def test_somebody_who_hangs_up_during_a_tool_has_hung_up():
+    world = talking()
+    world.reply(text="", audio_ms=0, calls=[s.ToolCall("a", "book_meeting", "{}")])
+    world.tell(s.CalleeGone())
+    assert world.conversation.ending == Ending("hung_up", "callee")
+    world.tell(s.ToolAnswered("a", "{}"))
+    world.tell(s.Tick())
+    assert not world.of(s.AnswerTool)
+    assert not world.of(s.HangUp)
+
+
+# --- ending
+
+
+def test_somebody_who_hangs_up_after_the_goodbye_ended_the_call_with_its_reason():
+    world = talking()
+    world.reply(text="Adiós.", audio_ms=300, calls=[END])
+    world.tell(s.CalleeGone())
+    assert world.conversation.ending == Ending("goodbye", "callee")
+
+
+def test_a_sound_at_the_end_of_the_listening_is_heard_out():
+    world = talking()
+    world.reply("r1", text="Adiós.", audio_ms=300, calls=[END])
+    world.run(900)
+    world.voiced = True
+    world.run(460)
+    assert not world.of(s.HangUp)
+    world.voiced = False
+    world.run(500)
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.AskReply)) == 2
+    assert world.conversation.ending is None
+
+
+def test_a_turn_that_is_committed_after_the_last_word_brings_no_reply():
+    world = talking()
+    world.reply("r1", text="Adiós.", audio_ms=300, calls=[END])
+    world.run(350)
+    world.tell(s.TurnCommitted("t2"))
+    world.run(700)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.of(s.HangUp)
+
+
+def test_end_call_is_refused_while_the_callee_speaks():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(60)))
+    world.run(100)
+    world.tell(s.SpeechStarted("t2", 0))
+    world.tell(s.ReplyEnded("r1", "completed", tool_calls=(END,)))
+    assert "listen" in world.of(s.AnswerTool)[0].output
+
+
+def test_end_call_is_refused_before_anybody_spoke():
+    world = World(limits=Limits(idle_first=1))
+    world.ready()
+    world.run(1100)
+    world.reply(text="Adiós.", audio_ms=100, calls=[END])
+    assert "not spoken" in world.of(s.AnswerTool)[0].output
+
+
+def test_an_operator_who_asks_twice_gets_one_goodbye_and_its_first_deadline():
+    world = World()
+    world.ready()
+    world.tell(s.EndRequested("drain", polite=True))
+    asked = world.now
+    world.run(8000)
+    world.tell(s.EndRequested("other", polite=True))
+    world.run(2100)
+    assert len(world.of(s.AskReply)) == 1
+    assert asked + 10_000 < world.moments(s.HangUp)[0] <= asked + 10_040
+    assert world.conversation.ending == Ending("drain", "assistant")
+
+
+def test_an_operators_goodbye_comes_once_though_it_is_asked_for_while_it_is_spoken():
+    world = World()
+    world.ready()
+    world.tell(s.EndRequested("drain", polite=True))
+    world.reply(text="Adiós.", audio_ms=500)
+    world.tell(s.EndRequested("drain", polite=True))
+    world.run(600)
+    world.voiced = True
+    world.run(640)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.conversation.ending == Ending("drain", "assistant")
+
+
+def test_an_operators_goodbye_takes_the_place_of_one_for_silence():
+    world = World(limits=Limits(idle_first=1, idle_again=1))
+    world.ready()
+    world.run(1100)
+    world.reply(text="¿Sigue ahí?", audio_ms=100)
+    world.run(1200)
+    assert "does not answer" in world.of(s.AskReply)[1].instructions
+    world.tell(s.EndRequested("drain", polite=True))
+    world.reply("r2", text="Adiós.", audio_ms=100)
+    world.run(900)
+    assert world.conversation.ending == Ending("silent", "assistant")
+    world = World()
+    world.tell(s.EndRequested("drain", polite=True))
+    assert world.conversation.ending == Ending("drain", "operator")
+
+
+def test_a_goodbye_at_the_time_limit_that_was_interrupted_is_said_again():
+    world = talking(limits=Limits(max_call=30, idle_first=100))
+    world.reply(audio_ms=300)
+    world.run(15_100 - world.now)
+    assert "time" in world.of(s.AskReply)[1].instructions
+    assert not world.of(s.AskReply)[1].tools
+    world.tell(s.ReplyStarted("r2"))
+    world.tell(s.ReplyAudio("r2", "u2", World.samples(2000)))
+    world.run(500)
+    world.turn("t2")
+    world.tell(s.ReplyEnded("r2", "cancelled"))
+    assert "time" in world.of(s.AskReply)[2].instructions
+    world.reply("r3", text="Adiós.", audio_ms=300)
+    world.run(1100)
+    assert world.conversation.ending == Ending("time_limit", "assistant")
+
+
+def test_somebody_thought_silent_who_speaks_gets_no_goodbye():
+    world = World(limits=Limits(idle_first=1, idle_again=1))
+    world.ready()
+    world.run(1100)
+    world.reply(text="¿Sigue ahí?", audio_ms=100)
+    world.run(1200)
+    world.tell(s.ReplyStarted("r2"))
+    world.tell(s.ReplyAudio("r2", "u2", World.samples(900)))
+    world.run(100)
+    world.turn("t1")
+    world.tell(s.ReplyEnded("r2", "cancelled"))
+    assert world.of(s.AskReply)[2].instructions is None
+    world.run(11_000)
+    assert world.conversation.ending is None
+
+
+def test_a_goodbye_for_silence_that_waits_is_dropped_when_somebody_speaks():
+    world = World(limits=Limits(idle_first=1, idle_again=1))
+    world.ready()
+    world.run(1100)
+    world.reply(text="¿Sigue ahí?", audio_ms=100)
+    world.run(1200)
+    world.tell(s.ReplyStarted("r2"))
+    world.tell(s.ReplyEnded("r2", "failed"))
+    world.tell(s.TurnCommitted("t1"))
+    assert world.of(s.AskReply)[-1].instructions is None
+
+
+def test_the_ladder_has_its_seconds_from_the_last_sound_of_either_side():
+    world = talking(limits=Limits(idle_first=3, idle_again=2))
+    world.reply(text="Le cuento.", audio_ms=1000)
+    said = world.now
+    world.run(1000 + 3100)
+    assert said + 4000 <= world.moments(s.AskReply)[1] <= said + 4060
+    assert not world.of(s.AskReply)[1].tools
+    world.reply("r2", text="¿Sigue ahí?", audio_ms=500)
+    said = world.now
+    world.run(500 + 1000)
+    world.voiced = True
+    world.run(60)
+    world.voiced = False
+    world.run(2100)
+    assert said + 1560 + 2000 - 20 <= world.moments(s.AskReply)[2] <= said + 1560 + 2060
+    assert not world.of(s.AskReply)[2].tools
+
+
+@pytest.mark.parametrize("kind", ["machine", "fax"])
+def test_a_machine_that_is_recognised_before_the_model_is_ready_is_hung_up_on(kind):
+    world = World()
+    world.tell(s.AnsweredBy(kind))
+    assert world.of(s.HangUp) == [s.HangUp("voicemail")]
+    assert world.conversation.ending == Ending("voicemail", "assistant")
+    world.ready()
+    assert not world.of(s.TellModel)
+
+
+def test_one_turn_does_not_make_a_person_and_two_do():
+    world = talking()
+    world.tell(s.AnsweredBy("machine"))
+    assert world.conversation.ending is not None
+    world = talking()
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.AnsweredBy("fax"))
+    assert world.conversation.ending is None
+    assert world.of(s.Measured)[-1] == s.Measured("verdict_ignored", 1, "fax")
+    assert world.conversation.turns == 2
+
+
+def test_the_time_limit_ends_a_call_with_the_reason_it_was_ending_for():
+    world = talking(limits=Limits(max_call=20, idle_first=100))
+    world.run(4000)
+    world.line.latency_ms = 10**6
+    world.reply(text="Adiós.", audio_ms=30_000, calls=[END])
+    world.run(20_001 - world.now)
+    assert world.conversation.ending is None
+    world.run(20)
+    assert world.conversation.ending == Ending("goodbye", "assistant")
+    world = World(limits=Limits(max_call=20, idle_first=100))
+    world.line.latency_ms = 10**6
+    world.run(15_021)
+    assert world.conversation.ending is None
+    world.run(40)
+    assert world.conversation.ending == Ending("time_limit", "assistant")
+
+
+def test_a_failing_model_is_left_at_the_third_failure_and_says_nothing_more():
+    world = talking()
+    for n in range(3):
+        world.tell(s.ReplyStarted(f"r{n}"))
+        world.now += 10_001
+        world.tell(s.Tick())
+        world.now += 801
+        world.tell(s.Tick())
+    assert world.conversation.ending == Ending("model_failed", "trouble")
+    assert len(world.of(s.AskReply)) == 3
+    assert not world.of(s.HangUp)
+
+
+# --- figures
+
+
+def test_the_first_word_and_each_answer_are_timed():
+    world = talking()
+    spoke_until = world.now - 500
+    world.run(300)
+    world.reply(audio_ms=100)
+    figures = [m for m in world.of(s.Measured) if m.name in ("first_word_ms", "turn_ms")]
+    assert figures[0] == s.Measured("first_word_ms", world.now)
+    assert figures[1].name == "turn_ms"
+    assert abs(figures[1].value - (world.now - spoke_until)) <= 20
+    world.run(500)
+    world.turn("t2")
+    world.reply("r2", audio_ms=100)
+    assert [m.name for m in world.of(s.Measured)] == ["first_word_ms", "turn_ms", "turn_ms"]
+
+
+def test_underruns_are_told_at_the_end_if_there_were_any():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    for _ in range(3):
+        world.tell(s.ReplyAudio("r1", "u1", World.samples(60)))
+        world.run(200)
+    world.tell(s.CalleeGone())
+    assert world.of(s.Measured)[-1] == s.Measured("underrun", 2)
+    world = talking()
+    world.tell(s.CalleeGone())
+    assert "underrun" not in {m.name for m in world.of(s.Measured)}
+
+
+def test_the_transcript_has_both_sides_from_when_they_were_heard():
+    world = World(opening="Hola.")
+    world.ready()
+    world.run(100)
+    world.turn("t1", text=" Buenas. ")
+    world.tell(s.CalleeText("t2", "  "))
+    lines = world.of(s.Line)
+    assert lines == [s.Line("opening", "assistant", "Hola.", 0), s.Line("t1", "callee", "Buenas.", 160)]
+    assert world.of(s.TellModel) == [s.TellModel("agenx_1", "assistant", "Hola.")]
+
+
+def test_a_key_or_a_truncation_changes_nothing():
+    world = talking()
+    before = len(world.commands)
+    world.tell(s.DigitPressed("1"))
+    world.tell(s.UtteranceTruncated("u1", 100))
+    world.tell(s.AnsweredBy("human"))
+    assert len(world.commands) == before
+
+
+def test_what_was_written_but_never_heard_is_not_in_the_transcript_of_an_ended_call():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyText("r1", "u1", "Nunca oído."))
+    world.tell(s.CalleeGone())
+    assert "Nunca" not in "".join(line.text for line in world.of(s.Line))
+
+
+# --- any moment, any order
 
 
 @given(st.integers(0, 4000), st.integers(0, 120), st.booleans())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenx_cli.core.lead import E164, BadNumber, mask, parse_number
+from agenx_cli.core.lead import E164, BadNumber, mask, parse_number, region_of
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,11 @@ def test_any_text_is_a_number_or_a_complaint(text, region):
     if isinstance(result, E164):
         assert result.startswith("+")
         assert parse_number(result, None) == result
+
+
+@pytest.mark.parametrize(
+    ("number", "region"),
+    [("+34600000011", "ES"), ("+12025550123", "US"), ("+1", None), ("", None), ("+999123456", None), ("x", None)],
+)
+def test_a_number_belongs_to_a_country_or_to_none(number, region):
+    assert region_of(number) == region

@@ -53,6 +53,9 @@ def test_what_never_had_a_sound_can_be_forgotten():
     spoken = said("dicho")
     spoken.begin("mute", "r", 0)
     spoken.begin("other", "r2", 0)
+    assert spoken.is_silent("mute")
+    assert spoken.is_silent("never begun")
+    assert not spoken.is_silent("u")
     assert spoken.drop_silent("r") == ["mute"]
     assert spoken.open() == ["u", "other"]
 

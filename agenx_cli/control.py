@@ -105,8 +105,8 @@ def control_app(
 
     @app.post("/calls/{attempt_uid}/hangup")
     async def hang_up(attempt_uid: str, *, polite: bool = False) -> dict[str, bool]:
-        if polite:
-            return {"ended": await desk.hang_up(attempt_uid, "operator", polite=True)}
+        if polite and await desk.hang_up(attempt_uid, "operator", polite=True):
+            return {"ended": True}
         return {"ended": await engine.hang_up(attempt_uid, "operator")}
 
     @app.get("/status")
@@ -120,15 +120,15 @@ async def happenings(desk: Desk, engine: LocalEngine, attempt_uid: str) -> Async
     """All that happens to one attempt from now on, as plain values; the last one is ``over``."""
     with desk.live.watch() as queue:
         over = asyncio.ensure_future(engine.over(attempt_uid))
+        news = asyncio.ensure_future(queue.get())
         try:
             while not over.done():
-                news = asyncio.ensure_future(queue.get())
                 await asyncio.wait({over, news}, return_when=asyncio.FIRST_COMPLETED)
                 if news.done():
-                    if news.result().attempt_uid == attempt_uid:
-                        yield as_event(news.result())
-                else:
-                    news.cancel()
+                    happening, news = news.result(), asyncio.ensure_future(queue.get())
+                    if happening.attempt_uid == attempt_uid:
+                        yield as_event(happening)
+            over.result()
             await desk.left(attempt_uid)
             while not queue.empty():
                 rest = queue.get_nowait()
@@ -136,6 +136,7 @@ async def happenings(desk: Desk, engine: LocalEngine, attempt_uid: str) -> Async
                     yield as_event(rest)
         finally:
             over.cancel()
+            news.cancel()
     declined = engine.declined(attempt_uid)
     yield {
         "event": "over",

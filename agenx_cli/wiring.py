@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -21,13 +22,15 @@ from agenx_cli.core.playbook import Playbook
 from agenx_cli.core.script import problems
 from agenx_cli.engine import numbers
 from agenx_cli.engine.local import LocalEngine
-from agenx_cli.errors import PolicyError, ServerStartError
+from agenx_cli.errors import CarrierError, PolicyError, ServerStartError, StoreError
 from agenx_cli.intake.playbook_files import complaint, find_playbook, load_playbook
 from agenx_cli.intake.prices import load_prices
 from agenx_cli.ports import Assignment, Calendar, Carrier, Clock, Tunnel, VoiceModel
 from agenx_cli.settings import Settings
 from agenx_cli.store.records import WorkerRecord
 from agenx_cli.store.store import Store, open_store
+
+logger = logging.getLogger(__name__)
 
 PROBE_TRIES = 5
 PROBE_PAUSE_S = 1.0
@@ -229,11 +232,19 @@ async def probe(origin: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _running(engine: LocalEngine) -> AsyncIterator[None]:
+    """The engine at work. Its failure ends the block; whatever is live at the end is hung up, however it ends."""
+    main = asyncio.current_task()
     running = asyncio.create_task(engine.run())
+
+    def failed(task: asyncio.Task[None]) -> None:
+        if main is not None and not task.cancelled() and task.exception() is not None:
+            main.cancel()
+
+    running.add_done_callback(failed)
     try:
         yield
     finally:
-        engine.stop()
+        await engine.hang_up_all("shutdown")
         await running
 
 
@@ -241,9 +252,13 @@ async def _running(engine: LocalEngine) -> AsyncIterator[None]:
 async def _webhook(
     settings: Settings, store: Store, carrier: Carrier, clock: Clock, origin: str
 ) -> AsyncIterator[None]:
+    """Our number's calls come here. What cannot be given back now stays on record for the next start."""
     await numbers.restore_all(store, carrier)
-    await numbers.take(store, carrier, clock, settings.need_number(), f"{origin}/incoming-call")
     try:
+        await numbers.take(store, carrier, clock, settings.need_number(), f"{origin}/incoming-call")
         yield
     finally:
-        await numbers.restore_all(store, carrier)
+        try:
+            await numbers.restore_all(store, carrier)
+        except (CarrierError, StoreError) as error:
+            logger.warning("number.not_restored", extra={"reason": error.message})

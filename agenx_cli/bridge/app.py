@@ -18,7 +18,7 @@ from fastapi.requests import HTTPConnection
 from agenx_cli.bridge.desk import Desk
 from agenx_cli.bridge.sockets import CallSocket
 from agenx_cli.core.attempt import MachineVerdict
-from agenx_cli.errors import AgenxError, LocalProtocolError, ProviderError, RemoteProtocolError, StoreError
+from agenx_cli.errors import AgenxError, RemoteProtocolError, StoreError
 from agenx_cli.ports import Assignment, Clock
 from agenx_cli.store.records import NewInbound
 from agenx_cli.store.store import Store
@@ -227,6 +227,6 @@ class _Routes:
                 group.create_task(call.run())
                 await self._desk.serve(call)
                 await call.close()
-        except* (ProviderError, LocalProtocolError, StoreError) as errors:
+        except* AgenxError as errors:
             for error in errors.exceptions:
                 logger.warning("stream.ended_by_error", extra={"reason": str(error)})

@@ -31,7 +31,7 @@ from agenx_cli.core.playbook import (
     render_opening,
     tool_schemas,
 )
-from agenx_cli.errors import RemoteProtocolError
+from agenx_cli.errors import RemoteProtocolError, StoreError
 from agenx_cli.ports import Assignment, Calendar, CallPlan, Carrier, Clock, SessionConfig, VoiceModel
 from agenx_cli.store.records import Attempt, Conflict, Figures
 from agenx_cli.store.store import Store
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 NEWS_KEPT = 1_000
+CLOSE_WITHIN_S = 6.0
+"""How long sessions may take to hang up and write when the process ends."""
 START_WITHIN_S = 5.0
 """A socket that has not said which call it is by then is closed."""
 
@@ -88,10 +90,19 @@ class Desk:
         try:
             yield
         finally:
+            await self._close_sessions()
             ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
             await asyncio.to_thread(self.journal.close)
+
+    async def _close_sessions(self) -> None:
+        """Whatever still talks is hung up, and written down before the journal closes."""
+        self.draining = True
+        self.end_all("drain", polite=False)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self.emptied()
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -158,7 +169,15 @@ class Desk:
             session.answered_by(signals.AnsweredBy(kind.value))
 
     def progressed(self, attempt: Attempt) -> None:
-        """An attempt's row changed, whoever changed it: tell who watches, and price a call that is over."""
+        """An attempt's row changed, whoever changed it: tell who watches, and price a call that is over.
+
+        The carrier may say that a call is over before its session has written down why: that end is told when the
+        session is gone.
+        """
+        if attempt.over and attempt.uid in self._sessions:
+            return
+        if attempt.over and attempt.duration_s is not None and attempt.figures.cost_carrier_usd is None:
+            self._price(attempt, attempt.duration_s)
         disposition = attempt.disposition.value if attempt.disposition else None
         news = Progressed(attempt.uid, attempt.direction, attempt.phase.name.lower(), disposition)
         if self._last_news.get(attempt.uid) == news:
@@ -167,8 +186,6 @@ class Desk:
         if len(self._last_news) > NEWS_KEPT:
             del self._last_news[next(iter(self._last_news))]
         self.live.publish(news)
-        if attempt.over and attempt.duration_s is not None and attempt.figures.cost_carrier_usd is None:
-            self._price(attempt, attempt.duration_s)
 
     def _price(self, attempt: Attempt, seconds: int) -> None:
         """The carrier's share by the price table; its own record may correct it later."""
@@ -205,9 +222,17 @@ class Desk:
             del self._sessions[attempt.uid]
             self._assignments.pop(attempt.uid, None)
             self._on_offer.forget(attempt.uid)
+            await self._tell_end(attempt.uid)
             session.finished.set()
             if not self._sessions:
                 self._empty.set()
+
+    async def _tell_end(self, attempt_uid: str) -> None:
+        """The session has written all it knows: now the attempt is what it will stay."""
+        store = self._outside.store
+        attempt = await self.journal.write(lambda: store.attempts.get(attempt_uid))
+        if attempt is not None:
+            self.changed(attempt)
 
     async def _admit(self, started: media.Started) -> Attempt | None:
         """Burn the ticket; nobody without one is talked with."""
@@ -241,7 +266,6 @@ class Desk:
             keywords=playbook.keywords,
         )
         limits = replace(playbook.limits, max_call=min(playbook.limits.max_call, attempt.time_limit_s))
-        recording = outside.home / "recordings" / f"{attempt.uid}.wav"
         return CallSession(
             wire=wire,
             conversation=Conversation(
@@ -269,8 +293,16 @@ class Desk:
             live=self.live,
             ticker=self._ticker,
             hang_up=outside.carrier.hang_up,
-            recorder=Recorder(recording) if assignment.record else None,
+            recorder=self._recorder(attempt.uid) if assignment.record else None,
         )
+
+    def _recorder(self, attempt_uid: str) -> Recorder | None:
+        """A call that cannot be recorded is held all the same."""
+        try:
+            return Recorder(self._outside.home / "recordings" / f"{attempt_uid}.wav")
+        except StoreError as error:
+            logger.warning("recording.refused", extra={"attempt": attempt_uid, "reason": error.message})
+            return None
 
 
 async def _start_of(frames: AsyncIterator[str | bytes]) -> media.Started | None:

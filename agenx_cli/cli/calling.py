@@ -14,19 +14,23 @@ from agenx_cli.cli.output import Output
 from agenx_cli.cli.remote import Remote, address_of, reached
 from agenx_cli.cli.running import Interrupts
 from agenx_cli.control import happenings
+from agenx_cli.core.attempt import Disposition
 from agenx_cli.core.booking import Meeting
 from agenx_cli.core.lead import E164, mask
 from agenx_cli.core.phrases import spoken as spoken_time
 from agenx_cli.core.playbook import Playbook
 from agenx_cli.core.policy import Defer, Refuse
 from agenx_cli.engine.local import NewCall
-from agenx_cli.errors import AgenxError, PolicyError, UsageError
+from agenx_cli.errors import AgenxError, CarrierError, PolicyError, UsageError, VoiceError
 from agenx_cli.ports import Assignment
 from agenx_cli.rehearsal import simulated
 from agenx_cli.settings import Settings
 from agenx_cli.store.records import Attempt
 from agenx_cli.store.store import Store, open_store
 from agenx_cli.wiring import Worker, any_port, working
+
+LEAVE_AFTER_S = 3.0
+"""How long the second Ctrl-C waits for the carrier to confirm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ async def place(out: Output, settings: Settings, wanted: Wanted, at: datetime | 
     if not settings.simulate:
         async with working(settings, kind="call", playbook=wanted.playbook) as worker:
             return await _here(out, wanted, worker, interrupts)
+    out.note("Starting the simulators …")
     zone = wanted.playbook.time_zone or "Europe/Madrid"
     async with simulated(settings, zone, at=at) as world:
         free = any_port(world.settings)
@@ -67,6 +72,7 @@ async def _here(out: Output, wanted: Wanted, worker: Worker, interrupts: Interru
     """Place it with a worker of our own."""
 
     number = wanted.from_ or worker.settings.need_number()
+    interrupts.ready()
     admitted = await worker.engine.submit(NewCall(wanted.number, number, wanted.assignment))
     if isinstance(admitted, Defer | Refuse):
         raise PolicyError(admitted.reason.sentence, code=admitted.reason.code, fix=admitted.reason.fix)
@@ -95,6 +101,7 @@ async def _through(out: Output, settings: Settings, wanted: Wanted, remote: Remo
         "variables": wanted.assignment.variables,
         "record": wanted.assignment.record,
     }
+    interrupts.ready()
     uid = await remote.call(order)
     if wanted.detach:
         out.document({"attempt": uid})
@@ -130,25 +137,42 @@ async def _watch(
 
     out.note(f"Calling {mask(wanted.number)} as {wanted.playbook.assistant} of {wanted.playbook.company} ({uid}).")
 
+    seen: dict[str, Mapping[str, Any]] = {}
+
+    async def see() -> None:
+        async for event in events:
+            seen[event["event"]] = event
+            show(out, event)
+
     async def end_on_signal() -> None:
         await interrupts.drain.wait()
         out.note("Saying goodbye… (Ctrl-C again hangs up)")
-        await polite()
+        await _tried(out, polite())
         await interrupts.stop.wait()
         out.note("Hanging up.")
-        await at_once()
+        await _tried(out, at_once())
+        await asyncio.sleep(LEAVE_AFTER_S)
 
-    ending = asyncio.create_task(end_on_signal())
-    last: Mapping[str, Any] = {}
-    trouble: Mapping[str, Any] | None = None
+    seeing, ending = asyncio.create_task(see()), asyncio.create_task(end_on_signal())
+    await asyncio.wait({seeing, ending}, return_when=asyncio.FIRST_COMPLETED)
+    left = not seeing.done()
+    for task in (seeing, ending):
+        task.cancel()
+    await asyncio.gather(seeing, ending, return_exceptions=True)
+    if left:
+        out.warn(f"the end of the call is not confirmed yet; look at it with agenx calls show {uid}")
+    else:
+        seeing.result()
+    return {"trouble": seen.get("trouble"), **seen.get("over", {})}
+
+
+async def _tried(out: Output, ending: Awaitable[Any]) -> None:
+    """Ask for the end of a call; what keeps it from being asked is said, and the next Ctrl-C tries harder."""
     try:
-        async for event in events:
-            last = event
-            trouble = event if event["event"] == "trouble" else trouble
-            show(out, event)
-    finally:
-        ending.cancel()
-    return {"trouble": trouble, **last}
+        async with asyncio.timeout(LEAVE_AFTER_S):
+            await ending
+    except (AgenxError, TimeoutError) as error:
+        out.warn(str(error) or "no answer yet")
 
 
 def show(out: Output, event: Mapping[str, Any]) -> None:
@@ -156,7 +180,8 @@ def show(out: Output, event: Mapping[str, Any]) -> None:
     fields = {name: value for name, value in event.items() if name != "event"}
     out.event(event["event"], **fields)
     if event["event"] == "line" and event["final"]:
-        out.said(event["at_ms"], event["speaker"], event["text"])
+        if event["text"]:
+            out.said(event["at_ms"], event["speaker"], event["text"])
     elif event["event"] == "phase" and event["disposition"] is None:
         out.note(f"{event['phase']} …")
 
@@ -203,7 +228,25 @@ def _report(
     _summary(out, settings.home, wanted.playbook, attempt, recording, meetings=meetings)
     if last.get("trouble"):
         raise _error(last["trouble"])
+    if not interrupts.exit_code:
+        _complain(attempt)
     return interrupts.exit_code
+
+
+def _complain(attempt: Attempt) -> None:
+    """An end that a provider is to blame for is an error, though all of it is on record. Raises ProviderError."""
+    if attempt.disposition is Disposition.LOST:
+        raise CarrierError(
+            "the carrier never confirmed the call, and knows nothing of it",
+            provider="twilio",
+            fix="look for it in Twilio's call log; it is not dialed again by itself",
+        )
+    if "model_failed" in attempt.facts.reasons:
+        raise VoiceError(
+            "the voice model failed during the call; the callee heard the apology",
+            provider="openai",
+            fix="see the fault with -v, and check the model with agenx doctor",
+        )
 
 
 def _error(told: Mapping[str, Any]) -> AgenxError:
@@ -233,18 +276,19 @@ def _summary(
         f"{out.style('ended', 'bold')}      {ended}{f' after {attempt.duration_s} s' if attempt.duration_s else ''}"
     )
     if attempt.error:
-        out.line(f"{out.style('why', 'bold')}        {attempt.error}")
+        out.labelled(f"{'why':<10}", "bold", attempt.error)
     for meeting in meetings:
         when = spoken_time(meeting.starts_at.astimezone(zone), playbook.language)
         out.line(f"{out.style('meeting', 'bold')}    {when} ({zone.key})")
         out.line(f"           {home / 'meetings' / f'{meeting.id}.ics'}")
     figures = attempt.figures
-    parts = [f"model {_usd(figures.cost_voice_usd)}", f"carrier {_usd(figures.cost_carrier_usd)}"]
-    out.line(f"{out.style('cost', 'bold')}       {' + '.join(parts)}")
+    if attempt.answered_at is not None:
+        parts = [f"model {_usd(figures.cost_voice_usd)}", f"carrier {_usd(figures.cost_carrier_usd)}"]
+        out.labelled(f"{'cost':<10}", "bold", " + ".join(parts))
     if recording is not None:
         out.line(f"{out.style('recording', 'bold')}  {recording}")
     out.line(f"{out.style('call', 'bold')}       {attempt.uid}")
 
 
 def _usd(amount: float | None) -> str:
-    return "unknown (its price is not in the price table)" if amount is None else f"${amount:.4f}"
+    return "unknown (not in the price table)" if amount is None else f"${amount:.4f}"

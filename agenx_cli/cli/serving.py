@@ -23,6 +23,8 @@ from agenx_cli.wiring import Worker, any_port, assignment_of, working
 
 DRAIN_S = 600.0
 RING_EVERY_S = 1.5
+ENDLESS = 100_000
+"""How many people ring in where ``--calls`` sets no end: as many as the simulated carrier takes in one order."""
 
 
 class Serving:
@@ -37,19 +39,19 @@ class Serving:
         self._calls = calls
         self._webhook = webhook
         self._ended: list[str] = []
+        self._shown = 0
         self._enough = asyncio.Event()
 
     async def main(self, settings: Settings, at: datetime | None, interrupts: Interrupts) -> int:
-        """Bring everything up, serve, take everything down."""
-
+        """Bring everything up, serve, take everything down. Drained is done: 0; cut short by a second signal is not."""
         if not settings.simulate:
             return await self._serve(settings, None, interrupts)
+        self._out.note("Starting the simulators …")
         zone = self._playbook.time_zone or "Europe/Madrid"
         async with simulated(settings, zone, at=at) as world:
             return await self._serve(any_port(world.settings), world, interrupts)
 
     async def _serve(self, settings: Settings, world: World | None, interrupts: Interrupts) -> int:
-
         clock = None if world is None else world.clock
         async with (
             working(
@@ -64,16 +66,14 @@ class Serving:
         ):
             self._say_ready(worker)
             if world is not None:
-                await world.tell("/sim/inbound", {"calls": self._calls, "every_s": RING_EVERY_S})
-            watching = asyncio.create_task(self._watch(worker))
-            try:
+                await world.tell("/sim/inbound", {"calls": self._calls or ENDLESS, "every_s": RING_EVERY_S})
+            interrupts.ready()
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch(worker, group))
                 await self._until_done(worker, interrupts)
-            finally:
                 watching.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watching
-            self._report(worker)
-        return interrupts.exit_code
+            await self._report(worker)
+        return interrupts.exit_code if interrupts.stop.is_set() else 0
 
     def _say_ready(self, worker: Worker) -> None:
         playbook = self._playbook
@@ -86,9 +86,11 @@ class Serving:
     async def _until_done(self, worker: Worker, interrupts: Interrupts) -> None:
         await _first_of(self._enough.wait(), interrupts.drain.wait())
         worker.desk.draining = True
-        if self._enough.is_set() and not interrupts.drain.is_set():
-            return
-        self._out.note(f"Draining: {len(worker.desk.calls)} live calls may finish. Ctrl-C again hangs up.")
+        if worker.desk.calls:
+            live = len(worker.desk.calls)
+        if live:
+            calls = "1 live call" if live == 1 else f"{live} live calls"
+            self._out.note(f"No new calls. Waiting for {calls} to finish; Ctrl-C again hangs up.")
         await _first_of(worker.engine.drain(DRAIN_S), interrupts.stop.wait())
         if interrupts.stop.is_set():
             self._out.note("Hanging up.")
@@ -96,34 +98,30 @@ class Serving:
             await worker.engine.hang_up_all("drain")
         await worker.desk.emptied()
 
-    async def _watch(self, worker: Worker) -> None:
-        """Show what happens, and count the calls that ended."""
-
+    async def _watch(self, worker: Worker, group: asyncio.TaskGroup) -> None:
+        """Show what happens; a call that ended is shown when all about it is written down."""
         with Board(self._out) as board, worker.desk.live.watch() as queue:
             while True:
                 happening = await queue.get()
-                event = as_event(happening)
-                if isinstance(happening, Progressed) and happening.disposition is not None:
-                    if happening.attempt_uid in self._ended:
-                        continue
-                    await worker.desk.left(happening.attempt_uid)
-                    event = self._settled(worker, happening.attempt_uid)
+                if not isinstance(happening, Progressed) or happening.disposition is None:
+                    board.show(as_event(happening))
+                elif happening.attempt_uid not in self._ended:
                     self._ended.append(happening.attempt_uid)
-                board.show(event)
-                if self._calls is not None and len(self._ended) >= self._calls:
-                    self._enough.set()
+                    group.create_task(self._show_end(worker, board, happening.attempt_uid))
 
-    @staticmethod
-    def _settled(worker: Worker, uid: str) -> dict[str, Any]:
-
-        attempt = worker.store.attempts.get(uid)
+    async def _show_end(self, worker: Worker, board: Board, uid: str) -> None:
+        await worker.desk.left(uid)
+        attempt = await asyncio.to_thread(worker.store.attempts.get, uid)
         if attempt is None:
             raise AssertionError("attempts are never deleted")
-        return {"event": "ended", **document(attempt)}
+        board.show({"event": "ended", **document(attempt)})
+        self._shown += 1
+        if self._calls is not None and self._shown >= self._calls:
+            self._enough.set()
 
-    def _report(self, worker: Worker) -> None:
-
-        attempts = [attempt for uid in self._ended if (attempt := worker.store.attempts.get(uid)) is not None]
+    async def _report(self, worker: Worker) -> None:
+        rows = [await asyncio.to_thread(worker.store.attempts.get, uid) for uid in self._ended]
+        attempts = [attempt for attempt in rows if attempt is not None]
         endings = Counter(attempt.disposition.value for attempt in attempts if attempt.disposition)
         costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
         self._out.document(
@@ -138,7 +136,7 @@ class Serving:
             return
         self._out.line()
         self._out.table(("ended", "calls"), sorted(endings.items()))
-        self._out.line(f"{len(attempts)} calls, ${sum(costs):.4f}")
+        self._out.line(f"{len(attempts)} {'call' if len(attempts) == 1 else 'calls'}, ${sum(costs):.4f}")
 
 
 async def _first_of(*waits: Any) -> None:
@@ -157,7 +155,6 @@ async def _first_of(*waits: Any) -> None:
 @contextlib.asynccontextmanager
 async def _control(worker: Worker) -> AsyncIterator[None]:
     """Take orders of this user's other commands, on loopback."""
-
     key = secrets.token_urlsafe(24)
 
     async def assignment(order: Order) -> Assignment:
@@ -166,8 +163,8 @@ async def _control(worker: Worker) -> AsyncIterator[None]:
     app = control_app(worker.desk, worker.engine, key, assignment, worker.settings.twilio_phone_number or "")
     async with serving(app, bind("127.0.0.1", 0)) as port:
         address = Address(f"http://127.0.0.1:{port}", key)
-        address.save(worker.settings.home)
-        worker.store.worker.announce(address.url)
+        await asyncio.to_thread(address.save, worker.settings.home)
+        await asyncio.to_thread(worker.store.worker.announce, address.url)
         try:
             yield
         finally:

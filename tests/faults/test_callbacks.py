@@ -25,14 +25,14 @@ async def converges(world: World, name: str, *, persona: str, ends: Disposition)
     (call,), attempt = await world.calls(number), home.attempt
     assert attempt.disposition is ends, name
     assert attempt.carrier_call_id == call["sid"], name
-    assert attempt.facts.status is CarrierStatus(call["status"]), name
+    assert attempt.facts.status is CarrierStatus(call["status"].replace("-", "_")), name
     if call["answered_at"] is not None:
         answered, ended = (datetime.fromisoformat(call[key]) for key in ("answered_at", "ended_at"))
         assert abs(attempt.duration_s - (ended - answered).total_seconds()) <= 1, name
         assert abs((attempt.ended_at - ended).total_seconds()) <= 2, name
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 async def test_callbacks_doubled_reordered_late_or_missing_change_nothing_of_the_outcome(world):
     ends = Disposition.NOT_INTERESTED
     await asyncio.gather(*(converges(world, name, persona="not_interested", ends=ends) for name in PLANS))
@@ -40,7 +40,7 @@ async def test_callbacks_doubled_reordered_late_or_missing_change_nothing_of_the
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_the_sweep_finds_the_end_of_calls_that_nobody_tells_of(world):
     ends = {"no_answer": Disposition.NO_ANSWER, "busy": Disposition.BUSY, "failed": Disposition.FAILED}
     await asyncio.gather(

@@ -187,7 +187,7 @@ async def judge(world: World, home: Home, number: str, point: Point, tally: Tall
         assert call["attempt"] == attempt.uid, point.name
         assert call["sid"] == attempt.carrier_call_id, point.name
         assert call["status"] in OVER, f"{point.name}: the carrier's call is still {call['status']}"
-        assert attempt.facts.status is CarrierStatus(call["status"]), point.name
+        assert attempt.facts.status is CarrierStatus(call["status"].replace("-", "_")), point.name
 
 
 async def kill_everywhere(world: World, delays: Callable[[Point], list[int]]) -> Tally:
@@ -200,14 +200,14 @@ async def kill_everywhere(world: World, delays: Callable[[Point], list[int]]) ->
     return tally
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_kill_at_any_point_is_settled_by_the_next_start_and_nobody_is_rung_again(world):
     tally = await kill_everywhere(world, lambda _point: [0])
     assert tally == Tally(kills=len(POINTS))
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_kills_at_random_moments_around_every_point_lose_nothing(world):
     chance = random.Random(20261122)
     tally = await kill_everywhere(world, lambda point: [chance.randint(0, point.up_to_ms) for _ in range(5)])

@@ -47,10 +47,12 @@ CALLBACK_DAYS = 60
 Answer = tuple[dict[str, Any], frozenset[str]]
 NOTHING: frozenset[str] = frozenset()
 NOT_SAVED = {"error": "It could not be saved. Say that it did not work; do not say that it is done."}
+NO_NUMBER = {"error": "Not possible: the person's number is withheld. Say so; do not say that it is done."}
+"""Without a number there is nobody to call back, and nothing that the suppression list could keep."""
 
 
 class Toolbox:
-    """What one call's model may do. ``callee`` is the other person's number, E.164.
+    """What one call's model may do. ``callee`` is the other person's number, E.164; empty when it is withheld.
 
     ``on_offer`` is shared by the calls that are live at once.
     """
@@ -81,11 +83,9 @@ class Toolbox:
         try:
             output, facts = self._perform(request)
         except StoreError as error:
-            logger.error("tool.not_saved", extra={"tool": call.name, "reason": error.message})  # noqa: TRY400  no traceback
-            output, facts = (
-                {"error": "It could not be saved. Say that it did not work; do not say it is done."},
-                NOTHING,
-            )
+            told = {"tool": type(request).__name__, "reason": error.message}
+            logger.error("tool.not_saved", extra=told)  # noqa: TRY400  the message says it all
+            output, facts = NOT_SAVED, NOTHING
         if "error" in output:
             logger.info("tool.refused", extra={"tool": type(request).__name__})
         return ToolAnswered(call.call_id, json.dumps(output, ensure_ascii=False), facts)
@@ -203,7 +203,8 @@ class Toolbox:
         try:
             self._calendar.put(meeting)
         except CalendarError as error:
-            logger.error("calendar.not_written", extra={"meeting": meeting.id, "reason": error.message})  # noqa: TRY400
+            told = {"meeting": meeting.id, "reason": error.message}
+            logger.error("calendar.not_written", extra=told)  # noqa: TRY400  the message says it all
 
     # --- the rest
 
@@ -212,12 +213,16 @@ class Toolbox:
         if not now < request.at <= now + timedelta(days=CALLBACK_DAYS):
             message = f"A callback must be in the future, at most {CALLBACK_DAYS} days ahead."
             return {"error": message}, NOTHING
+        if not self._callee:
+            return NO_NUMBER, NOTHING
         self._store.callbacks.put(self._attempt_uid, self._callee, request.at, request.note, now)
         at = request.at.astimezone(self._zone)
         said = {"at": at.isoformat(), "spoken": spoken(at, self._playbook.language)}
         return {"status": "scheduled", **said}, frozenset({"callback"})
 
     def _opt_out(self, request: OptOut) -> Answer:
+        if not self._callee:
+            return NO_NUMBER, NOTHING
         reason = request.reason or "asked in a call"
         source, now = f"call {self._attempt_uid}", self._clock.now()
         self._store.suppression.add(self._callee, reason, source, now, attempt_uid=self._attempt_uid)

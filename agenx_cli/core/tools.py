@@ -21,6 +21,8 @@ MAX_NAME, MAX_EMAIL, MAX_TEXT = 120, 254, 600
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
+YEARS = range(2000, 2100)
+"""Moments of other years are mistakes, and at both ends of the calendar zones and horizons can no longer be added."""
 YES = frozenset({"yes", "true", "sí", "si", "y", "s"})
 NO = frozenset({"no", "false", "n"})
 
@@ -243,16 +245,19 @@ def _needed_text(given: Mapping[str, Any], name: str, limit: int) -> str:
 
 
 def _moment(given: Mapping[str, Any], name: str) -> datetime | None:
-    """A moment in UTC from ISO 8601 with an offset, to the minute or finer."""
+    """A moment in UTC from ISO 8601 with an offset, to the minute or finer, in one of the ``YEARS``."""
     value = given.get(name)
     if value is None:
         return None
     try:
-        if isinstance(value, str) and MOMENT.fullmatch(value):
-            return datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise _ArgumentError(f"'{name}' must be ISO 8601 with an offset, for instance 2026-11-24T10:00:00+01:00.")
+        moment = datetime.fromisoformat(value) if isinstance(value, str) and MOMENT.fullmatch(value) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise _ArgumentError(f"'{name}' must be ISO 8601 with an offset, for instance 2026-11-24T10:00:00+01:00.")
+    if moment.year not in YEARS:
+        raise _ArgumentError(f"The year of '{name}' must be one from {YEARS.start} to {YEARS.stop - 1}.")
+    return moment.astimezone(UTC)
 
 
 def _needed_moment(given: Mapping[str, Any], name: str) -> datetime:

@@ -3,21 +3,24 @@
 import json
 import sqlite3
 import threading
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from icalendar import Calendar
 
 from agenx_cli.bridge.on_offer import OnOffer
 from agenx_cli.bridge.tools import Toolbox, repair
 from agenx_cli.calendars.builtin import BuiltinCalendar
 from agenx_cli.clock import SystemClock
-from agenx_cli.core.playbook import MeetingRules
+from agenx_cli.core.playbook import MeetingRules, tool_schema
 from agenx_cli.core.signals import ToolCall
 from agenx_cli.store.records import NewInbound
 from agenx_cli.store.store import open_store
-from tests.core.playbooks import NOW, WEEK, playbook
+from tests.core.playbooks import ALL_TOOLS, NOW, WEEK, playbook
 
 CALLEE = "+34600000011"
 TEN = "2026-11-24T10:00:00+01:00"
@@ -39,13 +42,13 @@ class World:
         self.calendar = BuiltinCalendar(folder / "meetings")
         self.on_offer = OnOffer()
 
-    def toolbox(self, uid="a1", **changes):
+    def toolbox(self, uid="a1", *, callee=CALLEE, **changes):
         if self.store.attempts.get(uid) is None:
-            new = NewInbound(uid, f"CA{uid}", CALLEE, "+34910000000", "prueba", "t", "me")
+            new = NewInbound(uid, f"CA{uid}", callee, "+34910000000", "prueba", "t", "me")
             self.store.attempts.open_inbound(new, NOW)
         return Toolbox(
             attempt_uid=uid,
-            callee=CALLEE,
+            callee=callee,
             playbook=playbook(**changes),
             store=self.store,
             calendar=self.calendar,
@@ -230,6 +233,16 @@ def test_a_callback_is_written_down_and_the_last_one_counts(world):
         assert "future" in use(box, "schedule_callback", at=at)[0]["error"]
 
 
+def test_who_withholds_the_number_is_not_told_that_it_was_noted(world):
+    box = world.toolbox(callee="")
+    for name, arguments in (("opt_out", {}), ("schedule_callback", {"at": "2026-11-25T09:00:00+01:00"})):
+        output, facts = use(box, name, **arguments)
+        assert "withheld" in output["error"]
+        assert facts == frozenset()
+    assert not world.store.suppression.list()
+    assert not world.store.callbacks.list()
+
+
 def test_answers_are_recorded_in_the_playbook_s_fields(world):
     box = world.toolbox()
     assert use(box, "record_answer", field="empleados", value="12") == ({"status": "recorded"}, {"answer"})
@@ -243,6 +256,59 @@ def test_answers_are_recorded_in_the_playbook_s_fields(world):
 def test_bad_calls_are_answered_not_raised(world, name, arguments):
     answered = world.toolbox().run(ToolCall("c1", name, arguments))
     assert json.loads(answered.output)["error"]
+
+
+LOOSE = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+ANY_MOMENT = st.builds(
+    "{:04}-{:02}-{:02}T{:02}:{:02}:00{}".format,
+    st.sampled_from([1, 2, 1999, 2000, 2026, 2027, 2099, 2100, 9998, 9999]),
+    st.integers(1, 12),
+    st.integers(1, 31),
+    st.integers(0, 23),
+    st.sampled_from([0, 30]),
+    st.sampled_from(["Z", "+01:00", "-23:59", "+23:59", "+14:00"]),
+)
+ARGUMENTS = {
+    **dict.fromkeys(("from", "to", "start", "at"), ANY_MOMENT | LOOSE),
+    "confirmed": st.booleans() | LOOSE,
+    "email": st.just("ana@b.es") | LOOSE,
+    "field": st.sampled_from(["empleados", "decide", "sector", "nota"]) | LOOSE,
+    **dict.fromkeys(("name", "notes", "note", "reason", "meeting_id", "value", "x"), st.text(max_size=20) | LOOSE),
+}
+
+
+@st.composite
+def tool_calls(draw):
+    """A tool and JSON arguments: its own, some of them, or what is no object at all."""
+    name = draw(st.sampled_from([*ALL_TOOLS, "nothing"]))
+    known = list(tool_schema(name, playbook())["parameters"]["properties"]) if name in ALL_TOOLS else []
+    names = draw(
+        st.lists(st.sampled_from([*known, "x"] if draw(st.integers(0, 9)) == 0 else known or ["x"]), unique=True)
+    )
+    made = {each: draw(ARGUMENTS[each]) for each in names}
+    return ToolCall("c1", name, json.dumps(made if draw(st.integers(0, 9)) else draw(LOOSE)))
+
+
+def test_whatever_json_a_model_sends_is_answered(tmp_path):
+    world = World(tmp_path)
+    boxes = [world.toolbox(f"a{n}", callee=callee) for n, callee in enumerate((CALLEE, ""))]
+    answers = Counter()
+
+    @settings(max_examples=250, deadline=None)
+    @given(tool_calls(), st.sampled_from(boxes))
+    def run(call, box):
+        output = json.loads(box.run(call).output)
+        assert isinstance(output, dict)
+        answers["refused" if "error" in output else "done"] += 1
+
+    run()
+    world.store.close()
+    print("tool calls answered:", dict(answers), "of", answers.total())
+    assert min(answers["refused"], answers["done"]) > 0
 
 
 def test_ending_the_call_is_not_the_toolbox_s(world):

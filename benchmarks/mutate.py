@@ -110,16 +110,21 @@ class _Place(ast.NodeTransformer):
 
 
 def mutants(module: str) -> list[Mutant]:
-    """Every mutant of a module, in the order of its source. Only what runs inside functions and the named constants."""
+    """Every mutant of a module, in the order of its source. Decorators are left alone."""
     source = (ROOT / CORE / f"{module}.py").read_text("utf-8")
     found = []
-    seen = {ast.unparse(ast.parse(source))}
-    for number, node in enumerate(ast.walk(ast.parse(source))):
-        for n in range(len(list(_changes(node)))):
-            tree = ast.parse(source)
-            twin = next(node for at, node in enumerate(ast.walk(tree)) if at == number)
+    tree = ast.parse(source)
+    seen = {ast.unparse(tree)}
+    hidden = {
+        id(node) for owner in ast.walk(tree) for root in getattr(owner, "decorator_list", ()) for node in ast.walk(root)
+    }
+    decorators = {number for number, node in enumerate(ast.walk(tree)) if id(node) in hidden}
+    for number, node in enumerate(ast.walk(tree)):
+        for n in range(0 if number in decorators else len(list(_changes(node)))):
+            copied = ast.parse(source)
+            twin = next(node for at, node in enumerate(ast.walk(copied)) if at == number)
             what, new = list(_changes(twin))[n]
-            text = ast.unparse(ast.fix_missing_locations(_Place(twin, new).visit(tree)))
+            text = ast.unparse(ast.fix_missing_locations(_Place(twin, new).visit(copied)))
             if text not in seen:
                 seen.add(text)
                 found.append(Mutant(module, getattr(node, "lineno", 0), what, text))

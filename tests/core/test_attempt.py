@@ -237,3 +237,49 @@ def said(reason: str, *, spoke: bool = True) -> a.ConversationEnded:
 def test_the_ending_follows_from_the_facts(reports, ending):
     assert a.disposition(told(reports)) is ending
     assert a.disposition(told(reports[::-1])) is ending
+
+
+def test_the_phases_are_seven_in_their_order():
+    names = ["DIALING", "UNKNOWN", "QUEUED", "RINGING", "ANSWERED", "TALKING", "ENDED"]
+    assert [(phase.name, phase.value) for phase in Phase] == [(name, n) for n, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "phase"),
+    [
+        (Facts(), Phase.DIALING),
+        (Facts(uncertain=True), Phase.UNKNOWN),
+        (Facts(accepted=True), Phase.QUEUED),
+        (Facts(accepted=True, uncertain=True), Phase.QUEUED),
+        (Facts(status=CarrierStatus.QUEUED), Phase.QUEUED),
+        (Facts(status=CarrierStatus.INITIATED), Phase.QUEUED),
+        (Facts(status=CarrierStatus.RINGING), Phase.RINGING),
+        (Facts(status=CarrierStatus.ANSWERED), Phase.ANSWERED),
+        (Facts(answered_at=at(1)), Phase.ANSWERED),
+        (Facts(answered_at=at(1), stream_started_at=at(2)), Phase.TALKING),
+        (Facts(stream_started_at=at(2)), Phase.TALKING),
+        (Facts(lost=True), Phase.ENDED),
+        (Facts(not_placed="21211"), Phase.ENDED),
+    ],
+)
+def test_each_fact_alone_proves_its_phase(facts, phase):
+    assert a.phase(facts) is phase
+
+
+def test_a_progress_report_proves_that_the_call_was_taken_and_all_that_rides_along():
+    told_us = CarrierProgress(
+        CarrierStatus.RINGING, at(1), 1, sip_code=180, error_code="x", duration_s=3, answered_by=AnsweredBy.FAX
+    )
+    assert a.proved_by(told_us) == Facts(
+        status=CarrierStatus.RINGING, accepted=True, sip_code=180, error_code="x", duration_s=3,
+        answered_by=AnsweredBy.FAX,
+    )  # fmt: skip
+
+
+def test_of_two_reports_the_greater_code_the_longer_time_and_the_earlier_moment_stay():
+    one = Facts(error_code="13224", not_placed="429", sip_code=200, duration_s=3, answered_at=at(9), ended_at=at(4))
+    other = Facts(error_code="32009", not_placed="500", sip_code=486, duration_s=5, answered_at=at(8), ended_at=at(5))
+    both = Facts(error_code="32009", not_placed="500", sip_code=486, duration_s=5, answered_at=at(8), ended_at=at(4))
+    assert a.join(one, other) == both
+    assert a.join(other, one) == both
+    assert a.join(one, Facts()) == one

@@ -8,6 +8,7 @@ from agenx_cli.core import signals as s
 from agenx_cli.core.conversation import Conversation
 from agenx_cli.core.ending import Ending
 from agenx_cli.core.playbook import Limits
+from agenx_cli.core.writer import ANSWER
 from tests.core.world import World
 
 END = s.ToolCall("c1", "end_call", json.dumps({"reason": "goodbye"}))
@@ -1219,6 +1220,84 @@ def test_what_was_written_but_never_heard_is_not_in_the_transcript_of_an_ended_c
     world.tell(s.ReplyText("r1", "u1", "Nunca oído."))
     world.tell(s.CalleeGone())
     assert "Nunca" not in "".join(line.text for line in world.of(s.Line))
+
+
+# --- moments, to the millisecond
+
+
+def at(world, moment, event=None):
+    """Tell it (a tick) at exactly this moment, and what came of it."""
+    world.now = moment
+    before = len(world.commands)
+    world.tell(event or s.Tick())
+    return [command for _, command in world.commands[before:]]
+
+
+def test_the_goodbye_at_the_time_limit_comes_15_s_before_it_and_has_10_s():
+    world = World(limits=Limits(max_call=100, idle_first=1000))
+    world.ready()
+    assert at(world, 85_000) == []
+    (asked,) = at(world, 85_001)
+    assert isinstance(asked, s.AskReply)
+    world.conversation._writer.alive_at = 90_000
+    assert at(world, 95_001) == []
+    assert at(world, 95_002) == [s.HangUp("time_limit")]
+
+
+def test_the_time_limit_itself_is_exact():
+    world = World(limits=Limits(max_call=100, idle_first=1000))
+    world.ready()
+    at(world, 91_000)
+    world.conversation._writer.alive_at = 95_000
+    assert at(world, 100_000) == []
+    assert at(world, 100_001) == [s.HangUp("time_limit")]
+
+
+def test_the_goodbyes_ten_seconds_begin_when_what_is_being_said_is_over():
+    world = talking()
+    world.reply(audio_ms=2000)
+    began = world.now
+    world.tell(s.EndRequested("drain", polite=True))
+    world.conversation._writer.alive_at = began + 9000
+    assert s.HangUp("drain") not in at(world, began + 12_000)
+    assert s.HangUp("drain") in at(world, began + 12_001)
+
+
+def test_a_turn_that_makes_no_sound_is_not_being_spoken_after_exactly_one_and_a_half_seconds():
+    for wait, asked in ((1499, 0), (1500, 1)):
+        world = World()
+        at(world, 100, s.SpeechStarted("t1", 0))
+        world.conversation._writer.want(ANSWER)
+        at(world, 100, s.ModelReady())
+        at(world, 100 + wait)
+        assert len(world.of(s.AskReply)) == asked
+
+
+def test_the_ladder_is_exact():
+    world = World(limits=Limits(idle_first=5, idle_again=4))
+    at(world, 50, s.ModelReady())
+    assert at(world, 5049) == []
+    assert len(at(world, 5050)) == 1
+    at(world, 5060, s.ReplyStarted("r1"))
+    at(world, 5060, s.ReplyAudio("r1", "u1", World.samples(60)))
+    at(world, 5060, s.ReplyEnded("r1", "completed"))
+    marks = [c.name for c in world.of(s.PutMark)]
+    at(world, 5200, s.MarkReturned(marks[-1]))
+    at(world, 5201)
+    assert at(world, 9199) == []
+    assert len(at(world, 9200)) == 1
+
+
+def test_after_a_noise_the_quiet_is_exact():
+    world = talking()
+    world.reply(audio_ms=5000)
+    world.run(1000)
+    world.voiced = True
+    world.run(500)
+    last = world.conversation._voiced_at
+    at(world, last + 1)
+    assert at(world, last + 1499) == []
+    assert len(at(world, last + 1500)) == 1
 
 
 # --- any moment, any order

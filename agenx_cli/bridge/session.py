@@ -1,8 +1,9 @@
 """One call on the bridge: the callee's stream on one side, the model on the other, the conversation machine between.
 
 The session carries and decides nothing: every event goes into ``core.conversation``, every command that comes out is
-performed by the one ``match`` below. Whatever happens, ``run`` leaves no open line behind: unless the carrier itself
-ended the call, it is asked to.
+performed by the one ``match`` below. What others tell (the clock, the model, the routes) goes through an inbox, so that
+a failure here is this call's end and nobody else's. Whatever happens, ``run`` leaves no open line behind: unless the
+carrier itself ended the call, it is asked to.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ from agenx_cli.core.signals import (
     Truncate,
     Used,
 )
-from agenx_cli.errors import CarrierError, RemoteProtocolError, VoiceError
+from agenx_cli.errors import CarrierError, RemoteProtocolError, StoreError, VoiceError
 from agenx_cli.ports import SessionConfig, VoiceLeg, VoiceModel
 from agenx_cli.telephony.twilio import media
 
@@ -82,7 +83,7 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The callee.s side of a call."""
+    """The callee's side of a call."""
 
     stream: Stream
     frames: AsyncIterator[str | bytes]
@@ -121,6 +122,8 @@ class CallSession:
         self._leg: VoiceLeg | None = None
         self._unheard: deque[str] = deque(maxlen=EARS_MS // FRAME_MS)
         self._began = asyncio.get_running_loop().time()
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._let_go_done = False
         self._over = asyncio.Event()
         self._gone = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -132,12 +135,14 @@ class CallSession:
         try:
             async with asyncio.TaskGroup() as self._group:
                 reader = self._group.create_task(self._read())
+                listener = self._group.create_task(self._listen())
                 opening = self._group.create_task(self._open_model())
-                with self._ticker.attach(self._tick):
+                with self._ticker.attach(lambda: self._tell(Tick())):
                     await self._over.wait()
                 opening.cancel()
                 await self._let_go()
                 reader.cancel()
+                listener.cancel()
         finally:
             await self._settle()
         return self._conversation.ending or Ending("hung_up", "callee")
@@ -151,17 +156,33 @@ class CallSession:
                 async with asyncio.timeout(STOP_WAIT_S):
                     await self._gone.wait()
         await self._wire.stream.close()
+        self._let_go_done = True
 
     async def _settle(self) -> None:
-        """Also on the way out of an error: nothing stays open, nothing stays unwritten."""
-        if self._conversation.ending is None:
-            await asyncio.shield(self._end_call())
-        if self._leg is not None:
-            await self._leg.close()
-        await self._wire.stream.close()
-        if self._recorder is not None:
+        """Also on the way out of an error, whatever fails of it: nothing stays open, nothing stays unwritten."""
+        async with contextlib.AsyncExitStack() as last:  # from the bottom to the top
+            last.callback(lambda: self.record.ended(self._conversation))
+            last.callback(self._catch_up)
+            last.push_async_callback(self._keep_recording)
+            last.push_async_callback(self._wire.stream.close)
+            if self._leg is not None:
+                last.push_async_callback(self._leg.close)
+            if not self._let_go_done:
+                await asyncio.shield(self._end_call())
+
+    async def _keep_recording(self) -> None:
+        """A recording that cannot be kept is a pity; the call's record matters more."""
+        if self._recorder is None:
+            return
+        try:
             self.record.recorded(await asyncio.to_thread(self._recorder.close))
-        self.record.ended(self._conversation)
+        except StoreError as error:
+            logger.warning("recording.lost", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+
+    def _catch_up(self) -> None:
+        """What came too late for the call may still be a line of it, or money."""
+        while self._conversation.ending is not None and not self._inbox.empty():
+            self.happened(self._inbox.get_nowait())
 
     async def _end_call(self) -> None:
         try:
@@ -171,7 +192,7 @@ class CallSession:
 
     async def _open_model(self) -> None:
         try:
-            self._leg = await self._voice.connect(self._config, self.happened)
+            self._leg = await self._voice.connect(self._config, self._tell)
         except VoiceError as error:
             self.record.trouble(error)
             self._live.publish(Troubled(self.record.attempt_uid, error.message, error.fix, error.exit_code))
@@ -184,9 +205,17 @@ class CallSession:
 
     def end(self, reason: str, *, polite: bool) -> None:
         """Somebody outside wants the call over."""
-        self.happened(EndRequested(reason, polite))
+        self._tell(EndRequested(reason, polite))
 
     # --- events
+
+    def _tell(self, event: Event) -> None:
+        """From outside of our own tasks."""
+        self._inbox.put_nowait(event)
+
+    async def _listen(self) -> None:
+        while True:
+            self.happened(await self._inbox.get())
 
     async def _read(self) -> None:
         try:
@@ -219,10 +248,7 @@ class CallSession:
 
     def answered_by(self, verdict: AnsweredBy) -> None:
         """The carrier's answering-machine detection has decided."""
-        self.happened(verdict)
-
-    def _tick(self) -> None:
-        self.happened(Tick())
+        self._tell(verdict)
 
     def happened(self, event: Event) -> None:
         """Tell the machine, and do what it says."""

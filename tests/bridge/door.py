@@ -160,10 +160,10 @@ def opening_frames(uid, ticket, call_id):
 
 
 @contextlib.asynccontextmanager
-async def a_house(folder: Path, *, inbound: bool = True) -> AsyncIterator[House]:
-    """Serve it on a free port for as long as the block runs."""
+async def a_house(folder: Path, *, inbound: bool = True, voice=None) -> AsyncIterator[House]:
+    """Serve it on a free port for as long as the block runs; ``voice`` stands in for the silent model."""
     store = open_store(f"sqlite:///{folder / 'agenx.db'}")
-    clock, voice = HandClock(), CountingVoice()
+    clock, voice = HandClock(), voice or CountingVoice()
     carrier = SmallCarrier(clock)
     outside = Outside(
         store=store,

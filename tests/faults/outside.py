@@ -25,6 +25,8 @@ Json = dict[str, Any]
 DOOMED = Path(__file__).with_name("doomed.py")
 _FOREIGN = ("AGENX_", "OPENAI_", "TWILIO_", "NGROK_", "HOST", "PORT", "HTTP_", "HTTPS_", "ALL_", "NO_PROXY", "PYTEST")
 _numbers = itertools.count(1)
+PATIENCE_S = 150.0
+"""Until a test gives up. Only a failing one takes that long; a busy machine may."""
 
 
 def bare_environment() -> dict[str, str]:
@@ -32,7 +34,7 @@ def bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
 
 
-async def until(what: Callable[[], Any], within_s: float = 60.0, every_s: float = 0.05) -> Any:
+async def until(what: Callable[[], Any], within_s: float = PATIENCE_S, every_s: float = 0.05) -> Any:
     """Ask until the answer is truthy, and give it; AssertionError when it never is."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
@@ -224,7 +226,7 @@ class Run:
         async for line in self.process.stderr:
             self.errors += line.decode(errors="replace")
 
-    async def until(self, told: Callable[[Json], bool], within_s: float = 60.0) -> Json:
+    async def until(self, told: Callable[[Json], bool], within_s: float = PATIENCE_S) -> Json:
         """The first event of this kind, told already or to come. AssertionError when the process ends without."""
         seen = 0
         async with asyncio.timeout(within_s):
@@ -255,7 +257,7 @@ class Run:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
-    async def ended(self, within_s: float = 90.0) -> int:
+    async def ended(self, within_s: float = PATIENCE_S) -> int:
         """The exit code, everything it said having been read."""
         try:
             async with asyncio.timeout(within_s):

@@ -51,7 +51,7 @@ async def while_ringing(world: World) -> None:
     assert home.attempt.disposition is Disposition.CANCELED
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_signal_says_goodbye_and_a_second_one_hangs_up(world):
     await asyncio.gather(
         one_signal(world, "SIGINT", 130),
@@ -74,7 +74,7 @@ async def inbound(world: World) -> list[dict]:
     return [call for call in (await world.ask("/ledger"))["calls"] if call["direction"] == "inbound"]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_server_that_is_told_to_end_lets_live_calls_finish_and_takes_no_new_ones(own_world):
     server = await ringing_in(own_world, "not_interested")
     server.signal("SIGTERM")
@@ -87,7 +87,7 @@ async def test_a_server_that_is_told_to_end_lets_live_calls_finish_and_takes_no_
     assert [call["answered_at"] for call in rejected] == [None]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_server_that_is_told_twice_hangs_up_every_call_within_two_seconds(own_world):
     server = await ringing_in(own_world, "interested", "silent", "interested")
     server.signal("SIGINT")

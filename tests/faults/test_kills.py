@@ -200,7 +200,7 @@ async def kill_everywhere(world: World, delays: Callable[[Point], list[int]]) ->
     return tally
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_kill_at_any_point_is_settled_by_the_next_start_and_nobody_is_rung_again(world):
     tally = await kill_everywhere(world, lambda _point: [0])
     assert tally == Tally(kills=len(POINTS))

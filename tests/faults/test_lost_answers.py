@@ -27,7 +27,7 @@ async def dial_with(world: World, kind: str) -> tuple[str, str]:
     return kind, str(attempt.disposition)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_call_whose_answer_is_lost_is_adopted_and_never_placed_again(world):
     ended = await asyncio.gather(*(dial_with(world, kind) for kind in LOST_ANSWERS))
     print(f"\n{len(ended)} lost answers (reset, 500, half a JSON, 12 s of silence): {len(ended)} calls, 0 rung twice")
@@ -66,13 +66,13 @@ async def refused(world: World, refusal: Refusal) -> None:
     assert home.attempt.error, "the record says why"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_dial_that_the_carrier_refuses_ends_with_its_own_exit_code_and_fix(world):
     await asyncio.gather(*(refused(world, refusal) for refusal in REFUSALS))
     print(f"\n{len(REFUSALS)} refusals: 0 calls at the carrier, {len(REFUSALS)} with fix and exit code")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_carrier_that_cannot_be_reached_is_not_a_call(world, closed_port):
     home = world.home()
     run = await home.dial("+34600999001", AGENX_TWILIO_API_URL=f"http://127.0.0.1:{closed_port}")

@@ -68,14 +68,14 @@ async def refused(world: World, refusal: Refusal) -> None:
     assert await world.call(number, "completed")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_model_that_refuses_the_session_costs_an_apology_and_ends_with_its_own_exit_code(own_world):
     await asyncio.gather(*(refused(own_world, each) for each in REFUSALS))
     print(f"\n{len(REFUSALS)} sessions refused: {len(REFUSALS)} apologies heard, 0 lines left up")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_provider_that_answers_the_upgrade_with_a_status_costs_an_apology_too(own_world):
     for refusal in STATUSES:
         await refused(own_world, refusal)
@@ -89,7 +89,7 @@ async def talked(world: World, home: Home, persona: str) -> tuple[str, Run]:
     return number, run
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_model_lost_in_the_middle_costs_an_apology_and_leaves_no_line_open(own_world):
     await own_world.tell("/sim/voice/faults", close_code=1011, close_at_event=40, close_count=1)
     home = own_world.home()
@@ -131,6 +131,6 @@ async def stream_cut(world: World) -> None:
     assert home.attempt.over
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_callee_who_is_gone_in_the_middle_of_a_word_is_an_outcome(world):
     await asyncio.gather(gone_mid_word(world), gone_during_the_opening(world), stream_cut(world))

@@ -178,7 +178,7 @@ _ROWS = (
         "twilio_phone_number",
         "TWILIO_PHONE_NUMBER",
         _matching(r"\+[1-9][0-9]{6,14}", "a number is written in E.164: + and the country code, digits only"),
-        "for instance +15555550100",
+        "for instance +1 followed by ten digits",
         "Twilio console → Phone numbers → Active numbers",
         account=True,
         flag_in_rehearsal=True,

@@ -71,9 +71,13 @@ _NOT_VALID = BadNumber(
     "num.invalid", "no such number can exist in its country", "check the country code and count the digits"
 )
 
+LONGEST = 100
+
 
 def parse_number(text: str, region: str | None) -> E164 | BadNumber:
     """Read one number. ``region`` (two letters) is used only for a number without ``+`` or ``00``."""
+    if len(text) > LONGEST:  # what is longer is no number, and not worth a regular expression's time
+        return _UNREADABLE
     cleaned = _clean(text)
     complaint = _complaint(cleaned)
     if complaint is not None:

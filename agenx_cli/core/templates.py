@@ -83,8 +83,31 @@ def _faults_of(tree: nodes.Template, names: frozenset[str]) -> Iterator[Template
         elif isinstance(node, nodes.Filter) and node.name not in ALLOWED_FILTERS:
             known = ", ".join(sorted(ALLOWED_FILTERS))
             yield TemplateFault(node.lineno, f"unknown filter '{node.name}' (known: {known})")
+        elif isinstance(node, nodes.Filter) and not _filter_fits(node):
+            yield TemplateFault(node.lineno, f"the filter '{node.name}' is not given what it takes")
+        elif isinstance(node, nodes.Compare) and not _text_with_text(node):
+            yield TemplateFault(node.lineno, "values are text: compare them with text, by ==, !=, in or not in")
         elif isinstance(node, nodes.Name) and node.name not in names:
             yield TemplateFault(node.lineno, f"unknown variable '{node.name}'", node.name)
+
+
+def _filter_fits(node: nodes.Filter) -> bool:
+    """Whether the filter will not fail in the middle of a call: only ``default`` takes something, and that is text."""
+    given = [*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs]
+    if node.name != "default":
+        return not any(given)
+    text, *flag = [getattr(each, "value", None) for each in node.args] or [None]
+    return isinstance(text, str) and flag in ([], [True], [False]) and len(node.args) == len([*filter(None, given)])
+
+
+def _text_with_text(node: nodes.Compare) -> bool:
+    """Whether a comparison cannot fail: an order or an ``in`` with anything but text would."""
+    sides = [node.expr, *(operand.expr for operand in node.ops)]
+    texts = all(
+        isinstance(side.value, str) if isinstance(side, nodes.Const) else isinstance(side, nodes.Name | nodes.Filter)
+        for side in sides
+    )
+    return texts and all(operand.op in {"eq", "ne", "in", "notin"} for operand in node.ops)
 
 
 @lru_cache(maxsize=256)

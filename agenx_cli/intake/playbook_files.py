@@ -54,8 +54,13 @@ def find_playbook(given: str | None) -> Path:
     """The folder that ``--playbook`` means: a path, else the name of a shipped one; None is the default one."""
     if given is None:
         return shipped_folder()
-    path = Path(given).expanduser()
-    return shipped_folder(given) if not path.exists() and given in shipped() else path
+    try:
+        path = Path(given).expanduser()
+        return shipped_folder(given) if not path.exists() and given in shipped() else path
+    except (OSError, RuntimeError) as exc:  # a name that is too long; a ~user who does not exist
+        raise IntakeError(
+            "there is no such folder", file=f"{given[:60]}…", fix="agenx playbook new NAME makes one"
+        ) from exc
 
 
 def json_schema() -> dict[str, Any]:

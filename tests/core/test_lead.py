@@ -84,3 +84,7 @@ def test_any_text_is_a_number_or_a_complaint(text, region):
 )
 def test_a_number_belongs_to_a_country_or_to_none(number, region):
     assert region_of(number) == region
+
+
+def test_an_endless_number_is_refused_at_once():
+    assert isinstance(parse_number("9" * 10_000_000, "ES"), BadNumber)

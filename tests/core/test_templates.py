@@ -18,6 +18,8 @@ NAMES = frozenset({"name", "other"})
         "{{ name|upper|default('x') }}",
         "{{ 'a' if name and not other or name else 'b' }}",
         "{# a remark #}",
+        "{{ name|default('x', true) }}",
+        "{% if name in 'abc' and other|lower != 'x' and 'n' not in name %}a{% endif %}",
     ],
 )
 def test_text_names_conditions_and_a_few_filters_are_fine(source):
@@ -43,6 +45,17 @@ def test_text_names_conditions_and_a_few_filters_are_fine(source):
         "{{ [1, 2] }}",
         "{{ {'a': 1} }}",
         "{{ name is defined }}",
+        # what would only fail in the middle of a call
+        "{{ name|upper(1) }}",
+        "{{ name|upper(*other) }}",
+        "{{ name|default }}",
+        "{{ name|default(1) }}",
+        "{{ name|default('x', boolean=true) }}",
+        "{{ name|default('x', 'y', 'z') }}",
+        "{% if name < 3 %}{% endif %}",
+        "{% if name < 'x' %}{% endif %}",
+        "{% if 3 in name %}{% endif %}",
+        "{% if name in (name == other) %}{% endif %}",
     ],
 )
 def test_everything_else_is_refused_by_its_kind(source):

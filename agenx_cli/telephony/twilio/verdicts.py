@@ -24,7 +24,7 @@ class Verdict:
 
 
 _CREDENTIALS = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (or TWILIO_API_KEY and TWILIO_API_SECRET)"
-_NUMBER = "set TWILIO_PHONE_NUMBER (or --from) to a voice number of this account, in the form +34910000000"
+_NUMBER = "set TWILIO_PHONE_NUMBER (or --from) to a voice number of this account, in E.164: + and the country code, digits only"
 _TRIAL = "verify the number under Phone Numbers > Verified Caller IDs in the Twilio console, or upgrade the account"
 _GEO = "enable the country under Voice > Settings > Geo permissions in the Twilio console"
 _DIALED = "check the number: country code and all its digits, as in +34600000000"

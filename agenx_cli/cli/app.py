@@ -30,6 +30,7 @@ from agenx_cli.cli import call, calls, config, doctor, meetings, playbook, serve
 from agenx_cli.cli.frame import Frame, frame, hoist, stdio_in_utf8
 from agenx_cli.errors import AgenxError, UsageError
 
+HELP = ["-h", "--help"]
 CALLS, STATE, SETUP, REHEARSAL = "Calls", "What happened", "Setup", "Rehearsal"
 
 
@@ -63,7 +64,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP},
 )
 
 
@@ -120,6 +121,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     command = typer.main.get_command(app)
+    _name_no_values_of_flags(command)
     if any("\ud800" <= char <= "\udfff" for word in sys.argv for char in word):
         Frame().speaker().complain("an argument is not UTF-8 text", "check the terminal's encoding: it should be UTF-8")
         return UsageError.exit_code
@@ -131,6 +133,15 @@ def _run() -> int:
     except typer.Abort:
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _name_no_values_of_flags(command: Any) -> None:
+    """A flag takes no value, so its help names none (Typer would write ``<bool>`` beside each)."""
+    for param in command.get_params(typer.Context(command, help_option_names=HELP)):
+        if getattr(param, "is_flag", False) or getattr(param, "count", False):
+            param.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _name_no_values_of_flags(inner)
 
 
 def _report(ctx: Any, error: AgenxError) -> int:

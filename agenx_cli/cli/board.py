@@ -1,5 +1,6 @@
 """The live calls of a server: a calm table that stays, and a line for each call that ended."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from time import monotonic
@@ -7,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.table import Table
 
     from agenx_cli.cli.output import Output
@@ -15,9 +17,15 @@ if TYPE_CHECKING:
 ECHO = len("^C") + 1
 """Columns left free, so that what a terminal echoes of Ctrl-C does not wrap the last line and shift the table."""
 
+REDRAW_S = 0.25
+
 
 class Board:
-    """Shows events of ``control.as_event`` and ``ended``. Without a terminal it prints lines and moves nothing."""
+    """Shows events of ``control.as_event`` and ``ended``. Without a terminal it prints lines and moves nothing.
+
+    On a terminal it needs a running event loop, which redraws it. Rich's own thread would draw between the two halves
+    of a line that is printed above the table, and leave a stray piece of the table behind.
+    """
 
     def __init__(self, out: "Output") -> None:
         self._out = out
@@ -31,9 +39,11 @@ class Board:
 
             console = Console(no_color=not self._out.coloured, highlight=False)
             console.width -= ECHO
-            live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+            live = Live(console=console, get_renderable=self._table, auto_refresh=False, transient=True)
             self._stack.enter_context(live)
             self._stack.enter_context(self._out.under(console))
+            redrawing = asyncio.get_running_loop().create_task(_redraw(live))
+            self._stack.callback(redrawing.cancel)
         return self
 
     def __exit__(
@@ -78,3 +88,10 @@ class Board:
         if not self._calls:
             table.add_row(Text("–"), "", "", "waiting for calls")
         return table
+
+
+async def _redraw(live: "Live") -> None:
+    """Let the seconds run until it is cancelled."""
+    while True:
+        live.refresh()
+        await asyncio.sleep(REDRAW_S)

@@ -35,8 +35,8 @@ def call(
     ] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="Rehearse: nothing leaves this machine.")] = False,
     at: Annotated[str | None, typer.Option(metavar="ISO", help="The rehearsal's moment.")] = None,
-    host: Annotated[str | None, typer.Option(help="Where our own server listens.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Where our own server listens.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="0: any free port.")] = None,
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="An address that leads here.")] = None,
 ) -> int:
     """Call one number and watch the conversation.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from agenx_cli.cli.calls import document
+from agenx_cli.cli.meetings import when
 from agenx_cli.cli.output import Output
 from agenx_cli.cli.remote import Remote, address_of, reached
 from agenx_cli.cli.running import Interrupts
@@ -17,7 +17,6 @@ from agenx_cli.control import happenings
 from agenx_cli.core.attempt import Disposition
 from agenx_cli.core.booking import Meeting
 from agenx_cli.core.lead import E164, mask
-from agenx_cli.core.phrases import spoken as spoken_time
 from agenx_cli.core.playbook import Playbook
 from agenx_cli.core.policy import Defer, Refuse
 from agenx_cli.engine.local import NewCall
@@ -180,8 +179,7 @@ def show(out: Output, event: Mapping[str, Any]) -> None:
     fields = {name: value for name, value in event.items() if name != "event"}
     out.event(event["event"], **fields)
     if event["event"] == "line" and event["final"]:
-        if event["text"]:
-            out.said(event["at_ms"], event["speaker"], event["text"])
+        out.said(event["at_ms"], event["speaker"], event["text"])
     elif event["event"] == "phase" and event["disposition"] is None:
         out.note(f"{event['phase']} …")
 
@@ -225,7 +223,7 @@ def _report(
             ],
         }
     )
-    _summary(out, settings.home, wanted.playbook, attempt, recording, meetings=meetings)
+    _summary(out, settings.home, attempt, recording, meetings=meetings)
     if last.get("trouble"):
         raise _error(last["trouble"])
     if not interrupts.exit_code:
@@ -265,11 +263,8 @@ def _recording(path: str | None, listen: Path | None) -> Path | None:
     return listen
 
 
-def _summary(
-    out: Output, home: Path, playbook: Playbook, attempt: Attempt, recording: Path | None, *, meetings: list[Meeting]
-) -> None:
+def _summary(out: Output, home: Path, attempt: Attempt, recording: Path | None, *, meetings: list[Meeting]) -> None:
 
-    zone = ZoneInfo(playbook.time_zone or "UTC")
     out.line()
     ended = attempt.disposition.value if attempt.disposition else attempt.phase.name.lower()
     out.line(
@@ -278,8 +273,7 @@ def _summary(
     if attempt.error:
         out.labelled(f"{'why':<10}", "bold", attempt.error)
     for meeting in meetings:
-        when = spoken_time(meeting.starts_at.astimezone(zone), playbook.language)
-        out.line(f"{out.style('meeting', 'bold')}    {when} ({zone.key})")
+        out.line(f"{out.style('meeting', 'bold')}    {when(meeting)}")
         out.line(f"           {home / 'meetings' / f'{meeting.id}.ics'}")
     figures = attempt.figures
     if attempt.answered_at is not None:

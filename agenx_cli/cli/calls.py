@@ -1,11 +1,12 @@
 """``agenx calls``: what was rung, what was said, how it ended."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from agenx_cli.cli.frame import frame
-from agenx_cli.cli.state import SIMULATE, iso, opened
+from agenx_cli.cli.state import SIMULATE, iso, opened, place_of, zone_of
 from agenx_cli.errors import AgenxError, UsageError
 
 if TYPE_CHECKING:
@@ -23,18 +24,19 @@ SHOWN = 8
 def list_calls(
     ctx: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=SEARCHED, help="How many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=SEARCHED, help="How many.")] = 50,
     simulate: SIMULATE = False,
 ) -> int:
     """List the calls, newest first."""
     out = frame(ctx).out
-    with opened(frame(ctx), simulate=simulate) as (_, store):
+    with opened(frame(ctx), simulate=simulate) as (settings, store):
         attempts = store.attempts.list(limit)
+    zone = zone_of(settings)
     out.document([document(attempt) for attempt in attempts])
     rows = [
         (
             a.uid[:SHOWN],
-            f"{a.created_at:%m-%d %H:%M}",
+            f"{a.created_at.astimezone(ZoneInfo(zone)):%m-%d %H:%M}",
             f"{'→' if a.outbound else '←'} {a.phone}",
             ended(a),
             "–" if a.duration_s is None else f"{a.duration_s} s",
@@ -42,7 +44,7 @@ def list_calls(
         )
         for a in attempts
     ]
-    out.table(("id", "when (UTC)", "phone", "ended", "took", "cost"), rows, empty="No calls yet.")
+    out.table(("id", f"when ({place_of(zone)})", "phone", "ended", "took", "cost"), rows, empty="No calls yet.")
     return 0
 
 
@@ -50,7 +52,7 @@ def list_calls(
 def show(ctx: typer.Context, call: ID, *, simulate: SIMULATE = False) -> int:
     """Show one call: its facts, what was said, what was booked, and every report of the carrier."""
     out = frame(ctx).out
-    with opened(frame(ctx), simulate=simulate) as (_, store):
+    with opened(frame(ctx), simulate=simulate) as (settings, store):
         attempt = find(store, call)
         transcript = store.transcripts.of(attempt.uid)
         events = store.attempts.events(attempt.uid)
@@ -76,10 +78,12 @@ def show(ctx: typer.Context, call: ID, *, simulate: SIMULATE = False) -> int:
         }
     )
     facts = {name: value for name, value in document(attempt).items() if value is not None}
+    moments = {"created_at": attempt.created_at, "answered_at": attempt.answered_at, "ended_at": attempt.ended_at}
+    facts |= {name: iso(moment, zone_of(settings)) for name, moment in moments.items() if moment is not None}
     facts |= {f"answer {field}": value for field, value in answers.items()} | {"meetings": ", ".join(meetings)}
     for name, value in facts.items():
         if value != "":
-            out.line(f"{name:>16}  {value}")
+            out.labelled(f"{name:>16} ", "bold", str(value))
     out.line()
     for line in transcript:
         out.said(line.at_ms, line.speaker, line.text)

@@ -1,17 +1,19 @@
 """``agenx meetings``: what was booked."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from agenx_cli.cli.frame import frame
-from agenx_cli.cli.state import SIMULATE, iso, now_of, opened
+from agenx_cli.cli.state import SIMULATE, iso, now_of, opened, place_of
 from agenx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from agenx_cli.core.booking import Meeting
     from agenx_cli.store.store import Store
 
+SHOWN = 8
 app = typer.Typer(help="Meetings that were booked.", no_args_is_help=True)
 
 
@@ -27,8 +29,11 @@ def list_meetings(
     with opened(frame(ctx), simulate=simulate) as (_, store):
         meetings = [meeting for meeting in store.meetings.list() if every or meeting.status == "booked"]
     out.document([document(meeting) for meeting in meetings])
-    rows = [(m.id, when(m), m.phone, m.name, m.status, m.calendar) for m in meetings]
-    out.table(("id", "when", "phone", "name", "status", "calendar"), rows, empty="No meetings yet.")
+    zones = {meeting.zone for meeting in meetings}
+    zone = zones.pop() if len(zones) == 1 else None
+    columns = ["id", f"when ({place_of(zone)})" if zone else "when", "phone", "name", "status"]
+    rows = [(m.id[:SHOWN], moment(m) if zone else when(m), m.phone, m.name, m.status) for m in meetings]
+    out.table(columns if every else columns[:4], [row if every else row[:4] for row in rows], empty="No meetings yet.")
     return 0
 
 
@@ -48,8 +53,8 @@ def show(
     whole = {**document(meeting), **details, "file": str(file) if file.exists() else None}
     out.document(whole)
     for name, value in whole.items():
-        if value is not None:
-            out.line(f"{name:>10}  {value}")
+        if value:
+            out.labelled(f"{name:>10} ", "bold", str(value))
     return 0
 
 
@@ -92,7 +97,12 @@ def find(store: "Store", meeting_id: str) -> "Meeting":
 
 def when(meeting: "Meeting") -> str:
     """Start of a meeting for people, in the zone in which it was agreed."""
-    return f"{(iso(meeting.starts_at, meeting.zone) or '')[:16].replace('T', ' ')} {meeting.zone}"
+    return f"{moment(meeting)} {meeting.zone}"
+
+
+def moment(meeting: "Meeting") -> str:
+    """As ``when``, where the zone is said elsewhere."""
+    return f"{meeting.starts_at.astimezone(ZoneInfo(meeting.zone)):%a %Y-%m-%d %H:%M}"
 
 
 def document(meeting: "Meeting") -> dict[str, Any]:

@@ -103,16 +103,15 @@ class Output:
             self._print(self._clean(text, self._stdout) + "\n")
 
     def said(self, moment_ms: int, speaker: str, text: str) -> None:
-        """A line of a transcript; in a terminal it wraps at words, under itself. Nothing in json and jsonl."""
-        if not self.text:
+        """A line of a transcript; in a terminal it wraps at words, under itself. Nothing in json and jsonl.
+
+        Words that were never heard (the callee spoke first) leave an empty line in the records, and none here.
+        """
+        if not self.text or not text.strip():
             return
         minutes, seconds = divmod(max(0, moment_ms) // 1000, 60)
         head = f"{minutes:02d}:{seconds:02d}  {speaker:>9}  "
-        rows = [" ".join(plain(text).split())]
-        if self._stdout.isatty():
-            from textwrap import wrap
-
-            rows = wrap(rows[0], max(20, _columns(self._stdout) - len(head) - 1)) or rows
+        rows = _wrapped(" ".join(plain(text).split()), self._stdout, len(head))
         who = self.style(f"{speaker:>9}", "cyan" if speaker == "assistant" else "green")
         self.line(f"{head[:7]}{who}  {rows[0]}")
         for row in rows[1:]:
@@ -150,7 +149,7 @@ class Output:
             highlight=False,
         )
         console.print(table)
-        self._print(page.getvalue())
+        self._print("".join(f"{row.rstrip()}\n" for row in page.getvalue().splitlines()))
 
     # --- everything else: stderr
 
@@ -166,7 +165,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Something the operator should know, also with -q."""
-        self._say(f"{self.style('warning:', 'yellow', self._stderr)} {text}")
+        self._say(self._labelled(self._stderr, "warning:", "yellow", text))
 
     def error(self, error: AgenxError) -> None:
         """What happened and why, and how to mend it."""
@@ -174,9 +173,19 @@ class Output:
 
     def complain(self, message: str, fix: str | None) -> None:
         """As ``error``, for what is no AgenxError."""
-        self._say(f"{self.style('error:', 'red', self._stderr)} {message}")
+        self._say(self._labelled(self._stderr, "error:", "red", message))
         if fix:
-            self._say(f"{self.style('fix:', 'cyan', self._stderr)} {fix}")
+            self._say(self._labelled(self._stderr, "fix:", "cyan", fix))
+
+    def labelled(self, label: str, colour: str, text: str, *, indent: int = 0) -> None:
+        """As ``line``, behind a coloured label; in a terminal the text wraps at words, under itself."""
+        self.line(self._labelled(self._stdout, label, colour, text, indent=indent))
+
+    def _labelled(self, stream: TextIO, label: str, colour: str, text: str, *, indent: int = 0) -> str:
+        rows = _wrapped(text, stream, indent + len(label) + 1)
+        return (
+            " " * indent + self.style(label, colour, stream) + " " + ("\n" + " " * (indent + len(label) + 1)).join(rows)
+        )
 
     # --- asking
 
@@ -250,6 +259,16 @@ def _columns(stream: TextIO) -> int:
     from shutil import get_terminal_size
 
     return get_terminal_size((_WIDTH, 24)).columns
+
+
+def _wrapped(text: str, stream: TextIO, margin: int) -> list[str]:
+    """``text`` in rows that fit beside ``margin`` columns; one row where there is no terminal, or lines of its own."""
+    if not stream.isatty() or "\n" in text:
+        return [text]
+    from textwrap import wrap
+
+    room = max(20, _columns(stream) - margin - 1)
+    return wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
 
 
 def _split_styles(text: str) -> list[tuple[str, bool]]:

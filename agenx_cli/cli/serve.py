@@ -19,10 +19,10 @@ def serve(
     calls: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after N calls.")] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="Rehearse: simulated people ring in.")] = False,
     at: Annotated[str | None, typer.Option(metavar="ISO", help="The rehearsal's moment.")] = None,
-    host: Annotated[str | None, typer.Option(help="Where our own server listens.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Where our own server listens.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="0: any free port.")] = None,
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="An address that leads here.")] = None,
-    tunnel: Annotated[str, typer.Option(help="How to get an address without --public-url.")] = "ngrok",
+    tunnel: Annotated[str, typer.Option(metavar="NAME", help="How to get an address without --public-url.")] = "ngrok",
 ) -> int:
     """Answer inbound calls with the playbook's assistant, until Ctrl-C.
 

@@ -88,9 +88,8 @@ class Serving:
         worker.desk.draining = True
         if worker.desk.calls:
             live = len(worker.desk.calls)
-        if live:
             calls = "1 live call" if live == 1 else f"{live} live calls"
-            self._out.note(f"No new calls. Waiting for {calls} to finish; Ctrl-C again hangs up.")
+            self._out.note(f"Draining: {calls} may finish. Ctrl-C again hangs up.")
         await _first_of(worker.engine.drain(DRAIN_S), interrupts.stop.wait())
         if interrupts.stop.is_set():
             self._out.note("Hanging up.")

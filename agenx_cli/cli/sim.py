@@ -19,18 +19,18 @@ def group() -> None:
 def serve(
     ctx: typer.Context,
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,
-    seed: Annotated[int, typer.Option(help="Who answers how; the same seed is the same world.")] = 1,
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0: any free port.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Who answers how; the same seed is the same world.")] = 1,
     at: Annotated[
         str | None, typer.Option(metavar="ISO", help="Its moment at the start; default: next Tuesday 11:00 in Madrid.")
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="The carrier's record of all calls; outlives the process.")
+        Path | None, typer.Option(metavar="FILE", help="The carrier's record of all calls; outlives the process.")
     ] = None,
     wire_log: Annotated[
-        Path | None, typer.Option(help="A directory for every request and frame as it crossed.")
+        Path | None, typer.Option(metavar="DIR", help="A directory for every request and frame as it crossed.")
     ] = None,
-    cps: Annotated[float, typer.Option(min=0.01, help="Calls per second the carrier starts.")] = 1.0,
+    cps: Annotated[float, typer.Option(metavar="X", min=0.01, help="Calls per second the carrier starts.")] = 1.0,
     with_parent: Annotated[bool, typer.Option("--with-parent", help="End when stdin closes.")] = False,
 ) -> None:
     """Serve until interrupted. The first line on stdout is JSON with the environment for its clients."""

@@ -40,6 +40,18 @@ def now_of(settings: "Settings") -> datetime:
     return clock_of(settings.home, simulate=settings.simulate, offset_s=settings.sim_clock).now()
 
 
+def zone_of(settings: "Settings") -> str:
+    """The zone in which people are shown times that have none of their own: the setting, the machine's, UTC."""
+    from agenx_cli.clock import system_zone
+
+    return settings.time_zone or system_zone() or "UTC"
+
+
+def place_of(zone: str) -> str:
+    """A zone in a table's heading: ``Madrid`` for Europe/Madrid."""
+    return zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
 def number_of(text: str, region: str | None) -> str:
     """A number in E.164. Raises UsageError that does not repeat it."""
     from agenx_cli.core.lead import BadNumber, parse_number

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from agenx_cli.cli.frame import frame
-from agenx_cli.cli.state import REGION, SIMULATE, iso, now_of, number_of, opened
+from agenx_cli.cli.state import REGION, SIMULATE, iso, now_of, number_of, opened, place_of, zone_of
 from agenx_cli.errors import IntakeError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def add(
     ctx: typer.Context,
     number: NUMBER,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the entry.")] = "added by the operator",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the entry.")
+    ] = "added by the operator",
     region: REGION = None,
     simulate: SIMULATE = False,
 ) -> int:
@@ -64,11 +67,13 @@ def remove(
 def list_numbers(ctx: typer.Context, *, simulate: SIMULATE = False) -> int:
     """List the suppressed numbers, newest first."""
     out = frame(ctx).out
-    with opened(frame(ctx), simulate=simulate) as (_, store):
+    with opened(frame(ctx), simulate=simulate) as (settings, store):
         entries = store.suppression.list()
     out.document([document(entry.number, entry) for entry in entries])
-    rows = [(e.number, (iso(e.created_at) or "")[:16].replace("T", " "), e.source, e.reason) for e in entries]
-    out.table(("phone", "since (UTC)", "source", "reason"), rows, empty="Nobody is on the suppression list.")
+    zone = zone_of(settings)
+    rows = [(e.number, f"{e.created_at.astimezone(ZoneInfo(zone)):%Y-%m-%d}", source(e), e.reason) for e in entries]
+    empty = "Nobody is on the suppression list."
+    out.table(("phone", f"since ({place_of(zone)})", "source", "reason"), rows, empty=empty)
     return 0
 
 
@@ -77,13 +82,14 @@ def check(ctx: typer.Context, number: NUMBER, *, region: REGION = None, simulate
     """Say whether a number is on the list, since when and why."""
     out = frame(ctx).out
     phone = number_of(number, region)
-    with opened(frame(ctx), simulate=simulate) as (_, store):
+    with opened(frame(ctx), simulate=simulate) as (settings, store):
         entry = store.suppression.get(phone)
     out.document(document(phone, entry))
     if entry is None:
         out.line(f"{phone} is not on the suppression list.")
     else:
-        out.line(f"{phone} is suppressed since {iso(entry.created_at)} ({entry.source}): {entry.reason}")
+        since = iso(entry.created_at, zone_of(settings))
+        out.line(f"{phone} is suppressed since {since} ({source(entry)}): {entry.reason}")
     return 0
 
 
@@ -92,7 +98,7 @@ def import_file(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Text or CSV, a number in each row.")],
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with each entry.")] = "imported",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with each entry.")] = "imported",
     region: REGION = None,
     simulate: SIMULATE = False,
 ) -> int:
@@ -139,6 +145,12 @@ def _text(file: Path) -> str:
         raise IntakeError("not UTF-8 text", file=str(file), fix="save it as UTF-8 or CSV UTF-8") from exc
     except OSError as exc:
         raise IntakeError(f"cannot be read: {exc.strerror}", file=str(file), fix="check its permissions") from exc
+
+
+def source(entry: "Suppressed") -> str:
+    """Who put the number there; a call by the short id that ``calls list`` shows."""
+    kind, _, rest = entry.source.partition(" ")
+    return f"{kind} {rest[:8]}" if kind == "call" else entry.source
 
 
 def document(phone: str, entry: "Suppressed | None") -> dict[str, Any]:

@@ -6,15 +6,16 @@ from typing import Any
 from agenx_cli.cli.doctor.check import Check
 from agenx_cli.cli.output import Output
 
-_TICKS = {"ok": True, "failed": False, "skipped": None}
+_TICKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("–", "dim")}
 
 
 def one(out: Output, check: Check) -> None:
     """A check as it is made: a line with its tick, and its fix below."""
     out.event("check", **document(check))
-    out.line(f"{out.tick(_TICKS[check.status])} {check.name}: {check.detail}")
+    tick, colour = _TICKS[check.status]
+    out.labelled(tick, colour, f"{check.name}: {check.detail}")
     if check.fix and check.status != "ok":
-        out.line(f"    {out.style('fix:', 'cyan')} {check.fix}")
+        out.labelled("fix:", "cyan", check.fix, indent=4)
 
 
 def whole(out: Output, checks: Sequence[Check]) -> None:

@@ -93,7 +93,10 @@ class JsonLines(logging.Formatter):
 def start_logging(
     verbose: int, secrets: Iterable[str] = (), *, as_json: bool = False, stream: TextIO | None = None
 ) -> Redactor:
-    """Log to ``stream`` (stderr): warnings, with 1 also events, with 2 everything. Replaces what was set before."""
+    """Log to ``stream`` (stderr): warnings, with 1 also events, with 2 everything. Replaces what was set before.
+
+    That a question to the carrier is being asked again is shown from 1 on: it is no trouble until it was in vain.
+    """
     redact = Redactor(secrets)
     target = logging.StreamHandler(stream or sys.stderr)
     target.setFormatter(JsonLines(redact) if as_json else Lines(redact))
@@ -103,6 +106,7 @@ def start_logging(
     target.agenx = True  # type: ignore[attr-defined]
     root.addHandler(target)
     root.setLevel(_LEVELS[min(verbose, 2)])
+    logging.getLogger("stamina").setLevel(logging.WARNING if verbose else logging.ERROR)
     return redact
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shutil
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -180,7 +181,7 @@ class NgrokTunnel:
         )
         config.auth_token = None  # pyngrok would put it among the agent's arguments
         if self._path is None and not Path(config.ngrok_path).exists():
-            config.ngrok_path = shutil.which("ngrok") or config.ngrok_path
+            config.ngrok_path = _on_path() or config.ngrok_path
         return config
 
     def _connect(self, config: "PyngrokConfig", port: int) -> "ngrok.NgrokTunnel":
@@ -192,6 +193,15 @@ class NgrokTunnel:
                 config.config_path = str(_token_file(Path(private), self._authtoken))
             upstream = {"url": f"http://127.0.0.1:{port}"}
             return ngrok.connect(pyngrok_config=config, name=f"agenx-{port}", upstream=upstream, **options)
+
+
+def _on_path() -> str | None:
+    """An agent on the PATH; not pyngrok's command of the same name, which is there wherever pyngrok is installed."""
+    found = shutil.which("ngrok")
+    if found is None or Path(found).parent == Path(sysconfig.get_path("scripts")):
+        return None
+    with Path(found).open("rb") as program:
+        return None if b"pyngrok" in program.read(1_000) else found
 
 
 def _token_file(directory: Path, authtoken: str) -> Path:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,17 @@ async def test_an_agent_on_the_path_is_used_before_anything_is_downloaded(agent,
     tunnel = NgrokTunnel(ngrok_path=None)
     monkeypatch.setenv("HOME", str(path.parent))
     assert tunnel._configure().ngrok_path == str(path)
+
+
+async def test_pyngrok_s_own_command_is_not_taken_for_an_agent(tmp_path, monkeypatch):
+    wrapper = tmp_path / "ngrok"
+    wrapper.write_text("#!/usr/bin/env python3\nfrom pyngrok.ngrok import main\nmain()\n")
+    wrapper.chmod(0o755)
+    absent = str(tmp_path / "absent")
+    monkeypatch.setenv("PYNGROK_NGROK_PATH", absent)
+    for directory in (str(tmp_path), sysconfig.get_path("scripts")):
+        monkeypatch.setenv("PATH", directory)
+        assert NgrokTunnel()._configure().ngrok_path == absent
 
 
 async def test_giving_up_on_opening_ends_the_agent(agent):

@@ -28,6 +28,13 @@ def test_a_record_is_one_line_with_its_fields(stream):
     assert re.fullmatch(r"\d\d:\d\d:\d\dZ info call\.placed attempt=a1 queue_ms=3\n", stream.getvalue())
 
 
+@pytest.mark.parametrize(("verbose", "shown"), [(0, False), (1, True)])
+def test_a_retry_under_way_is_no_warning_on_the_screen(stream, verbose, shown):
+    start_logging(verbose, stream=stream)
+    logging.getLogger("stamina").warning("stamina.retry_scheduled")
+    assert ("retry" in stream.getvalue()) is shown
+
+
 def test_as_json_a_record_is_an_object_and_stays_one_whatever_is_hidden(stream):
     start_logging(2, [SECRET], as_json=True, stream=stream)
     log = logging.getLogger("x")

@@ -80,6 +80,12 @@ EXAMPLE = Reason(
     "reserved for fiction by the North American Numbering Plan",
     "use it with --simulate, or give a real number",
 )
+EXAMPLE_LEAD = Reason(
+    "num.example",
+    "this number is kept for the example leads that ship with agenx, which are for rehearsals",
+    "policy: example leads are never rung for real; no range of Spanish numbers is reserved for fiction",
+    "use it with --simulate, or give a real number",
+)
 SUPPRESSED = Reason(
     "dnc.internal",
     "this number is on the suppression list: its owner asked not to be called",
@@ -110,6 +116,8 @@ _NOWHERE = "001"
 """libphonenumber's region of networks that belong to no country: satellites, international premium."""
 _NANP = 1
 _FICTION = re.compile(r"\+1\d{3}55501\d{2}")
+_EXAMPLE_LEADS = re.compile(r"\+346009999\d{2}")
+"""The numbers of ``campaigns/*/leads.csv``: valid, so that a rehearsal takes them, and given up for real calls."""
 _NANP_PREMIUM_EXCHANGE = re.compile(r"\+1\d{3}976\d{4}")
 
 
@@ -139,6 +147,10 @@ def number_reason(number: E164, *, rehearsal: bool = False) -> Reason | None:
         return INVALID
     if parsed.country_code == _NANP and region not in ("US", "CA"):
         return NANP_OTHER
-    if not rehearsal and _FICTION.fullmatch(number):
+    return None if rehearsal else _example(number)
+
+
+def _example(number: E164) -> Reason | None:
+    if _FICTION.fullmatch(number):
         return EXAMPLE
-    return None
+    return EXAMPLE_LEAD if _EXAMPLE_LEADS.fullmatch(number) else None

@@ -1,11 +1,13 @@
 """Gates: each says no with its code."""
 
+import csv
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import phonenumbers
 import pytest
 
-from agenx_cli.core.lead import E164
+from agenx_cli.core.lead import E164, mask, parse_number
 from agenx_cli.core.policy import Allow, Defer, History, Refuse, gate
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -19,6 +21,7 @@ NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
         ("+14165551234", None),
         ("+33912345678", None),
         ("+12125550123", "num.example"),
+        ("+34600999911", "num.example"),
         ("+34806123456", "num.premium"),
         ("+34902123456", "num.premium"),
         ("+34701234567", "num.premium"),
@@ -45,6 +48,22 @@ def test_what_a_number_is_decides_first(number, code):
 
 def test_example_numbers_ring_only_in_a_rehearsal():
     assert gate(E164("+12125550123"), History(), NOW, rehearsal=True) == Allow()
+
+
+def test_the_leads_that_ship_can_never_be_rung_for_real():
+    """Fails for a new example campaign whose leads somebody might own."""
+    files = sorted((Path(__file__).parents[2] / "campaigns").glob("*/leads.csv"))
+    assert files
+    for file in files:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        column = next(name for name in rows[0] if name in {"phone", "telefono", "teléfono"})
+        numbers = [parse_number(row[column], None) for row in rows]
+        for number in numbers:
+            verdict = gate(number, History(), NOW)
+            assert isinstance(verdict, Refuse), f"{file}: {mask(number)} could be rung"
+            assert verdict.reason.code == "num.example"
+            assert gate(number, History(), NOW, rehearsal=True) == Allow()
 
 
 def test_a_premium_number_is_refused_in_a_rehearsal_too():

@@ -131,12 +131,18 @@ class Tally:
         )
 
 
-async def kill_at(world: World, point: Point, delay_ms: int, tally: Tally, seats: asyncio.Semaphore) -> None:
+async def kill_at(
+    world: World, point: Point, delay_ms: int, tally: Tally, seats: asyncio.Semaphore, *, by_call: bool = False
+) -> None:
+    """``by_call``: what starts next is not a server but a call to somebody else."""
     async with seats:
         home = world.home()
         number = await world.callee(point.persona, *point.faults)
         await die(world, home, number, point, delay_ms)
         tally.kills += 1
+        if by_call:
+            other = await home.dial(await world.callee("interested", {"kind": "call.hang_up", "seconds": 0.5}))
+            assert await other.ended() == 0, other.errors
         await come_back(home)
         await judge(world, home, number, point, tally)
 
@@ -157,7 +163,7 @@ async def die(world: World, home: Home, number: str, point: Point, delay_ms: int
 
 
 async def come_back(home: Home) -> None:
-    """Start again. What the carrier does not know yet is looked up again later: two minutes pass, another start."""
+    """Start. What the carrier does not know yet is looked up again later: two minutes pass, another start."""
     await home.restart()
     for _ in range(2):
         if home.over():
@@ -167,7 +173,7 @@ async def come_back(home: Home) -> None:
 
 
 async def judge(world: World, home: Home, number: str, point: Point, tally: Tally) -> None:
-    calls, attempts = await world.calls(number), home.attempts()
+    calls, attempts = await world.calls(number), [each for each in home.attempts() if each.phone == number]
     tally.rung_twice += len(calls) > 1
     tally.left_up += sum(call["status"] not in OVER for call in calls)
     tally.without_outcome += sum(attempt.disposition is None for attempt in attempts)
@@ -192,7 +198,11 @@ async def judge(world: World, home: Home, number: str, point: Point, tally: Tall
 
 async def kill_everywhere(world: World, delays: Callable[[Point], list[int]]) -> Tally:
     tally, seats = Tally(), asyncio.Semaphore(AT_ONCE)
-    kills = [kill_at(world, point, delay_ms, tally, seats) for point in POINTS for delay_ms in delays(point)]
+    kills = [
+        kill_at(world, point, delay_ms, tally, seats, by_call=nth % 2 == 1)
+        for point in POINTS
+        for nth, delay_ms in enumerate(delays(point))
+    ]
     failed = [error for error in await asyncio.gather(*kills, return_exceptions=True) if error is not None]
     print(f"\n{tally} (points: {len(POINTS)})")
     if failed:

@@ -1,8 +1,8 @@
 """The simulated outside as a process of its own, in which everybody who answers is somebody that interrupts.
 
-Run as a script: ``interrupting.py FOLDER POINTS``. The first line on stdout is the environment to reach it with, as of
-``agenx sim serve``; it ends with its stdin. Only the people are other ones: carrier, model and sound are the shipped
-simulators. What crossed their wires is in FOLDER (``media.jsonl``, ``voice.jsonl``).
+Run as a script: ``interrupting.py FOLDER POINTS WITHIN_MS``. The first line on stdout is the environment to reach it
+with, as of ``agenx sim serve``; it ends with its stdin. Only the people are other ones: carrier, model and sound are
+the shipped simulators. What crossed their wires is in FOLDER (``media.jsonl``, ``voice.jsonl``).
 """
 
 import json
@@ -32,9 +32,10 @@ QUIET = SILENCE * FRAME
 class Interrupter:
     """Asks who we are, again and again, and makes ``points`` sounds while it is answered.
 
-    Short sounds (60 to 380 ms) are an "ajá" or a noise; long ones (560 to 950 ms) are the question once more; some
-    lie between. After the last one it hears the answer out, or hangs up in the middle. It knows nothing but what it
-    hears. ``log`` says when it began a sound: (ms, "short" | "long" | "between" | "asked", its length).
+    Each comes within ``within_ms`` of the answer, counted from the last one. Short sounds (60 to 380 ms) are an "ajá"
+    or a noise; long ones (560 to 950 ms) are the question once more; some lie between. After the last one it hears the
+    answer out, or hangs up in the middle. It knows nothing but what it hears. ``log`` says when it began a sound:
+    (ms, "short" | "long" | "between" | "asked", its length).
     """
 
     answers = True
@@ -43,10 +44,11 @@ class Interrupter:
     machine_verdict_ms = 700
     end_of_greeting_ms = 200
 
-    def __init__(self, seed: int, points: int) -> None:
+    def __init__(self, seed: int, points: int, within_ms: int) -> None:
         self.log: list[tuple[int, str, str]] = []
         self._random = Random(seed)
         self._points = points
+        self._within_ms = within_ms
         self._mouth = b""
         self._heard_ms = 0
         self._quiet_ms = 0
@@ -74,7 +76,7 @@ class Interrupter:
     def _plan(self, *, early: bool) -> None:
         """When, in ms of the answer heard from now on, and how."""
         kind = self._random.choices(("short", "long", "between"), (42, 48, 10))[0]
-        after = self._random.randint(20, 300) if early else self._random.randint(300, 5_000)
+        after = self._random.randint(20, 300) if early else self._random.randint(300, self._within_ms)
         self._heard_ms = 0
         self._next = (after, kind) if self._points > 0 else None
 
@@ -96,9 +98,9 @@ class Interrupter:
         self.log.append((at_ms, kind, str(len(sound) // 8)))
 
 
-def main(folder: Path, points: int) -> None:
+def main(folder: Path, points: int, within_ms: int) -> None:
     exchange = Exchange(
-        phones=lambda _persona, seed, _calling: Interrupter(seed, points),
+        phones=lambda _persona, seed, _calling: Interrupter(seed, points, within_ms),
         personas=("interrupter",),
         ledger=Ledger(None),
         wire=WireLog(folder),
@@ -121,4 +123,4 @@ def _end_with_stdin(server: uvicorn.Server) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -10,7 +10,7 @@ from agenx_cli.core.attempt import CallEvent, ConversationEnded, StreamEnded
 from agenx_cli.core.conversation import Conversation
 from agenx_cli.core.cost import PriceTable, price_reply, price_transcription
 from agenx_cli.core.signals import Line, Measured, Used
-from agenx_cli.errors import VoiceError
+from agenx_cli.errors import AgenxError
 from agenx_cli.ports import Clock
 from agenx_cli.store.records import Attempt, Figures
 from agenx_cli.store.store import Store
@@ -69,7 +69,7 @@ class CallRecord:
         self._usage.update(_flat(used.usage, f"{used.kind}."))
         self._save(Figures(usage=dict(self._usage), cost_voice_usd=self._cost_usd if self._cost_known else None))
 
-    def trouble(self, error: VoiceError) -> None:
+    def trouble(self, error: AgenxError) -> None:
         """The model could not be had."""
         logger.error("call.no_model", extra={"attempt": self.attempt_uid, "reason": error.message})
         self._error = error.message

@@ -51,7 +51,7 @@ from agenx_cli.core.signals import (
     Truncate,
     Used,
 )
-from agenx_cli.errors import CarrierError, RemoteProtocolError, StoreError, VoiceError
+from agenx_cli.errors import CarrierError, RemoteProtocolError, SettingsError, StoreError, VoiceError
 from agenx_cli.ports import SessionConfig, VoiceLeg, VoiceModel
 from agenx_cli.telephony.twilio import media
 
@@ -60,6 +60,12 @@ logger = logging.getLogger(__name__)
 FRAME_MS = 20
 EARS_MS = 10_000
 """How much callee audio is kept while the model session opens."""
+
+HANG_UP_WITHIN_S = 3.0
+"""How long the carrier may take to answer a hang-up. Then the stream is closed, and its document ends the call."""
+
+LAST_WORDS_S = 1.0
+"""How long the model may still tell what it heard last, and what it used."""
 
 STOP_WAIT_S = 5.0
 """How long after a hang-up the carrier may take to end the stream."""
@@ -125,6 +131,7 @@ class CallSession:
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._let_go_done = False
         self._over = asyncio.Event()
+        self._told = asyncio.Event()
         self._gone = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
@@ -157,6 +164,9 @@ class CallSession:
                     await self._gone.wait()
         await self._wire.stream.close()
         self._let_go_done = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._told.wait()
 
     async def _settle(self) -> None:
         """Also on the way out of an error, whatever fails of it: nothing stays open, nothing stays unwritten."""
@@ -185,18 +195,24 @@ class CallSession:
             self.happened(self._inbox.get_nowait())
 
     async def _end_call(self) -> None:
+        why = "no answer in time"
         try:
-            await self._hang_up(self._wire.call_id)
+            async with asyncio.timeout(HANG_UP_WITHIN_S):
+                await self._hang_up(self._wire.call_id)
+                return
+        except TimeoutError:
+            pass
         except CarrierError as error:
-            logger.warning("call.hang_up_failed", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+            why = error.message
+        logger.warning("call.hang_up_failed", extra={"attempt": self.record.attempt_uid, "reason": why})
 
     async def _open_model(self) -> None:
         try:
             self._leg = await self._voice.connect(self._config, self._tell)
-        except VoiceError as error:
+        except (VoiceError, SettingsError) as error:
             self.record.trouble(error)
             self._live.publish(Troubled(self.record.attempt_uid, error.message, error.fix, error.exit_code))
-            self.happened(ModelLost(error.code or "refused"))
+            self.happened(ModelLost("refused"))
             return
         for payload in self._unheard:
             self._leg.hear(payload)
@@ -223,8 +239,9 @@ class CallSession:
                 self._receive(media.decode(frame))
         except RemoteProtocolError as error:
             logger.warning("stream.broken", extra={"attempt": self.record.attempt_uid, "reason": error.message})
+        clean = self._gone.is_set()
         self._gone.set()
-        self.happened(CalleeGone())
+        self.happened(CalleeGone(clean))
 
     def _receive(self, frame: media.Frame) -> None:
         match frame:
@@ -257,6 +274,8 @@ class CallSession:
             self._perform(command, now)
         if self._conversation.ending is not None:
             self._over.set()
+            if not self._conversation.unfinished:
+                self._told.set()
 
     def _now(self) -> int:
         return int((asyncio.get_running_loop().time() - self._began) * 1000)

@@ -260,6 +260,7 @@ counts, because believing it is the safe side; a claimed meeting or callback doe
 
 WEAK_REASONS: dict[str, Disposition] = {
     "model_failed": Disposition.FAILED,
+    "stream_lost": Disposition.INTERRUPTED,
     "silent": Disposition.SILENT,
     "hung_up": Disposition.HUNG_UP,
 }

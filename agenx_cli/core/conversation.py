@@ -101,6 +101,7 @@ class Conversation:
         self._barge = BargeIn()
         self._turn_id: str | None = None
         self._turn_at: dict[str, int] = {}
+        self._untold: set[str] = set()
         self._asides: set[str] = set()
         self._aside_at: int | None = None
         self._yielded_to_nobody = False
@@ -125,6 +126,7 @@ class Conversation:
             self._on_callee_text(event)
         elif isinstance(event, signals.ReplyEnded):
             self._account(event)
+            self._writer.ended(event.reply_id)
         if self.ending is None:
             self._ask_if_possible()
             self._speak()
@@ -167,7 +169,7 @@ class Conversation:
             case signals.AnsweredBy():
                 self._on_answered_by(event)
             case signals.CalleeGone():
-                self._end(Ending(self._closing.reason if self._closing else "hung_up", "callee"))
+                self._on_callee_gone(event)
             case signals.EndRequested():
                 self._on_end_requested(event)
             case _:
@@ -195,6 +197,20 @@ class Conversation:
         self._hang_up(Ending("voicemail", "assistant"))
 
     # --- the callee
+
+    def _on_callee_gone(self, event: signals.CalleeGone) -> None:
+        """A stream that broke is no hang-up: the carrier goes on with the apology."""
+        if self._closing is not None:
+            self._end(Ending(self._closing.reason, "callee"))
+        elif event.clean:
+            self._end(Ending("hung_up", "callee"))
+        else:
+            self._end(Ending("stream_lost", "trouble"))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the model still owes what it heard last, or what a reply has used."""
+        return bool(self._untold) or bool(self._writer.reply_id)
 
     @property
     def _has_floor(self) -> bool:
@@ -272,6 +288,7 @@ class Conversation:
         self._speaking = False
         self._judge(self._barge.committed())
         self.turns += 1
+        self._untold.add(event.turn_id)
         self._quiet_since = self._now
         self._asked_if_there = False
         self._yielded_to_nobody = False
@@ -290,6 +307,7 @@ class Conversation:
             self._writer.want(ANSWER if self._goodbye is None else _farewell(self._goodbye))
 
     def _on_callee_text(self, event: signals.CalleeText) -> None:
+        self._untold.discard(event.turn_id)
         if event.usage:
             self._out.append(signals.Used("transcription", event.usage))
         text = event.text.strip()
@@ -533,6 +551,8 @@ class Conversation:
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
+        if self._writer.reply_id:
+            self._out.append(signals.CancelReply(self._id(), self._writer.reply_id))
         for utterance_id in self._spoken.open():
             self._settle(utterance_id, self._playout.heard_ms(utterance_id, self._now))
         if self._playout.underruns:
@@ -570,6 +590,8 @@ class Conversation:
 
     def _on_lost(self, event: signals.ModelLost) -> None:
         self._out.append(Measured("fault", 1, f"lost: {event.reason}"))
+        self._untold.clear()
+        self._writer.release()
         if self._closing is None:
             self._leave("model_failed")
         else:

@@ -39,7 +39,9 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class CalleeGone:
-    """The media stream ended from the other side."""
+    """The media stream ended from the other side: properly (``clean``), or it broke and nobody knows why."""
+
+    clean: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +356,4 @@ class Used:
 
 
 ModelCommand = AskReply | CancelReply | Truncate | Forget | TellModel | AnswerTool
-Command = (
-    Play | PutMark | ClearPlayout | HangUp | LeaveStream | ModelCommand | RunTool | Line | Measured | Used
-)
+Command = Play | PutMark | ClearPlayout | HangUp | LeaveStream | ModelCommand | RunTool | Line | Measured | Used

@@ -12,8 +12,7 @@
     ├ ProviderError               6   a provider or the network; has provider, code, retryable, retry_after
     │   ├ CarrierError
     │   ├ VoiceError
-    │   ├ CalendarError
-    │   └ MessengerError
+    │   └ CalendarError
     │     (credentials=True makes any of them exit with 4)
     └ ProtocolError               6
         ├ LocalProtocolError          we broke the protocol
@@ -118,10 +117,6 @@ class VoiceError(ProviderError):
 
 class CalendarError(ProviderError):
     """A calendar."""
-
-
-class MessengerError(ProviderError):
-    """Mail or SMS."""
 
 
 class ProtocolError(AgenxError):

@@ -100,7 +100,7 @@ class NgrokTunnel:
     ``authtoken`` goes to the agent by a private file that is gone once it runs, never by its arguments, which every
     user of the machine can read; without one the agent's own configuration is used. ``url`` is a reserved domain.
     The agent has a session of its own where the system knows sessions, so that Ctrl-C leaves it up while live calls
-    end. ``ngrok_path`` is another agent than pyngrok's download.
+    end. ``ngrok_path`` is another agent than pyngrok's download; ``host`` is where our server listens.
     """
 
     def __init__(
@@ -108,18 +108,20 @@ class NgrokTunnel:
         *,
         authtoken: str | None = None,
         url: str | None = None,
+        host: str = "127.0.0.1",
         ngrok_path: Path | None = None,
         start_s: float = START_S,
     ) -> None:
         self._authtoken = authtoken
         self._url = url
+        self._host = host
         self._path = ngrok_path
         self._start_s = start_s
         self._config: PyngrokConfig | None = None
         self._opening: asyncio.Task[ngrok.NgrokTunnel] | None = None
 
     async def open(self, port: int) -> str:
-        """The public origin of ``http://127.0.0.1:port``. Raises ServerStartError with what mends it."""
+        """The public origin of our server at ``port``. Raises ServerStartError with what mends it."""
         from pyngrok.exception import PyngrokError  # noqa: PLC0415 - only who wants a tunnel pays for it
 
         logging.getLogger("pyngrok").setLevel(logging.ERROR)  # it logs the agent's lines, addresses of callers too
@@ -191,7 +193,7 @@ class NgrokTunnel:
         with tempfile.TemporaryDirectory(prefix="agenx-") as private:
             if self._authtoken:
                 config.config_path = str(_token_file(Path(private), self._authtoken))
-            upstream = {"url": f"http://127.0.0.1:{port}"}
+            upstream = {"url": f"http://{reachable(self._host)}:{port}"}
             return ngrok.connect(pyngrok_config=config, name=f"agenx-{port}", upstream=upstream, **options)
 
 
@@ -202,6 +204,12 @@ def _on_path() -> str | None:
         return None
     with Path(found).open("rb") as program:
         return None if b"pyngrok" in program.read(1_000) else found
+
+
+def reachable(host: str) -> str:
+    """How a server that listens at ``host`` is reached from this machine, as it stands in a URL."""
+    here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"[{here}]" if ":" in here else here
 
 
 def _token_file(directory: Path, authtoken: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agenx_cli.errors import ServerStartError, SettingsError
-from agenx_cli.tunnel import FixedUrl, NgrokTunnel, check_public_url
+from agenx_cli.tunnel import FixedUrl, NgrokTunnel, check_public_url, reachable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in agent is a script with a shebang")
 
@@ -56,6 +56,29 @@ async def test_a_tunnel_gives_an_https_origin_and_takes_it_down(agent):
     await tunnel.close()
     assert not runs(pid)
     assert (path.parent / "deleted").read_text() == "/api/endpoints/agenx-5050"
+
+
+async def test_the_agent_forwards_to_where_our_server_listens(agent):
+    path = agent()
+    tunnel = NgrokTunnel(authtoken=TOKEN, host="192.0.2.7", ngrok_path=path)
+    await tunnel.open(5050)
+    await tunnel.close()
+    assert left(path, "asked.json")["upstream"] == {"url": "http://192.0.2.7:5050"}
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("fd00::7", "[fd00::7]"),
+    ],
+)
+def test_a_server_that_listens_everywhere_is_reached_on_loopback(host, reached):
+    assert reachable(host) == reached
 
 
 async def test_the_token_is_in_a_private_file_and_not_among_the_arguments(agent, monkeypatch):

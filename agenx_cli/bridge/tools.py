@@ -47,8 +47,9 @@ CALLBACK_DAYS = 60
 Answer = tuple[dict[str, Any], frozenset[str]]
 NOTHING: frozenset[str] = frozenset()
 NOT_SAVED = {"error": "It could not be saved. Say that it did not work; do not say that it is done."}
-NO_NUMBER = {"error": "Not possible: the person's number is withheld. Say so; do not say that it is done."}
-"""Without a number there is nobody to call back, and nothing that the suppression list could keep."""
+NO_NUMBER = {
+    "error": "The person's number is withheld: we do not have it, so we cannot call it. Say so; nothing was noted."
+}
 
 
 class Toolbox:

@@ -6,13 +6,16 @@ once. A deadline of the remaining audio + 2 s (and the listening) stands over al
 
 import json
 from dataclasses import dataclass
+from typing import get_args
+
+from agenx_cli.core.playbook import EndReason
 
 FRAME_MS = 20
 LISTEN_MS = 700
 SPEECH_MS = 450
 SLACK_MS = 2_000
 
-REASONS = ("goodbye", "meeting_booked", "not_interested", "opted_out", "callback", "voicemail", "wrong_person")
+REASONS: tuple[EndReason, ...] = get_args(EndReason)
 MACHINE = "voicemail"
 
 

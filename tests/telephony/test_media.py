@@ -72,6 +72,10 @@ def test_media_of_another_track_is_not_the_callee():
     assert decode(json.dumps(media_frame(track="outbound"))) == Unknown("media of another track")
 
 
+def test_media_without_audio_is_nothing_to_be_told_of():
+    assert decode(json.dumps(media_frame(payload=""))) == Unknown("media without audio")
+
+
 def test_a_stream_without_parameters_starts_too():
     assert decode(json.dumps(without(start_frame(), "start", "customParameters"))) == Started(MZ, CA, AC, {})
 

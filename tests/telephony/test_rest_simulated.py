@@ -41,7 +41,7 @@ def dial(to: str, from_: str) -> DialRequest:
         attempt_uid="a1",
         to=to,
         from_=from_,
-        twiml=twiml.apology_document(apology="Hola", locale="es-ES"),
+        twiml=twiml.hangup_document(),
         status_url=NOWHERE,
         amd_url=NOWHERE,
         ring_s=25,

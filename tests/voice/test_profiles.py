@@ -3,7 +3,7 @@
 import pytest
 
 from agenx_cli.errors import SettingsError
-from agenx_cli.voice.openai.profiles import OPENAI, PROFILES, Capabilities, host_of, is_loopback
+from agenx_cli.voice.openai.profiles import OPENAI, Capabilities, host_of
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,5 @@ def test_only_models_from_the_second_generation_on_reason(model, reasons):
     assert not Capabilities().reasons(model)
 
 
-def test_profiles_are_found_by_name():
-    assert PROFILES["openai"] is OPENAI
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("localhost", True), ("127.0.0.1", True), ("::1", True), ("10.0.0.1", False), ("127.0.0.1.example", False)],
-)
-def test_loopback_is_this_machine_only(host, loopback):
-    assert is_loopback(host) is loopback
+def test_what_is_no_address_has_no_host():
     assert host_of("not an address") == ""

@@ -46,8 +46,8 @@ class Started:
 class Media:
     """A piece of what the callee says, usually 20 ms (160 bytes).
 
-    ``payload`` is the base64 text as it came, to be passed on unchanged; ``audio`` the same, decoded. ``at_ms`` is
-    Twilio's clock since the stream began.
+    ``payload`` is the base64 text as it came, to be passed on unchanged; ``audio`` the same, decoded, never empty.
+    ``at_ms`` is Twilio's clock since the stream began.
     """
 
     stream_sid: str
@@ -82,7 +82,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A frame that we do not know (yet); to be ignored."""
+    """A frame that we do not know (yet), or that has nothing in it; to be ignored."""
 
     event: str
 
@@ -163,6 +163,8 @@ def _media(message: dict[str, Any]) -> Media | Unknown:
         audio = binascii.a2b_base64(payload, strict_mode=True)
     except ValueError as exc:
         raise RemoteProtocolError("a media frame whose payload is not base64") from exc
+    if not audio:
+        return Unknown("media without audio")
     return Media(_id(message, "streamSid"), payload, audio, _number(body, "timestamp"))
 
 

@@ -39,37 +39,26 @@ def connect_document(
     ticket: str,
     apology: str,
     stream_status_url: str | None = None,
-    after_url: str | None = None,
-    voice: str | None = None,
 ) -> str:
     """The document of a call that is answered, outbound or inbound.
 
     ``opening`` is said first and discloses the AI (nothing is said when it is empty); ``stream_url`` is wss (ws on
     loopback) without a query, as Twilio strips it; ``attempt`` and the single-use ``ticket`` ride as parameters.
-    With ``after_url`` the fallback comes from there instead of from the end of this document.
     Raises LocalProtocolError when the document would be refused; the opening is the only part of any length.
     """
     _check_stream_url(stream_url)
     response = VoiceResponse()
-    _say(response, opening, locale, voice)
-    connect = Connect(action=after_url) if after_url else Connect()
+    _say(response, opening, locale)
+    connect = Connect()
     stream = connect.stream(url=stream_url, status_callback=stream_status_url)
     for name, value in (("attempt", attempt), ("ticket", ticket)):
         if not value or len(name) + len(value) >= _MAX_PARAMETER:
             raise LocalProtocolError(f"the stream's parameter {name} must have 1 to {_MAX_PARAMETER} characters")
         stream.parameter(name=name, value=_clean(value))
     response.append(connect)
-    _say(response, apology, locale, voice)
+    _say(response, apology, locale)
     response.hangup()
     return _checked(response, spoken=len(opening))
-
-
-def apology_document(*, apology: str, locale: str, voice: str | None = None) -> str:
-    """Say sorry and hang up: for a call that we cannot serve, and after a stream that our side had to leave."""
-    response = VoiceResponse()
-    _say(response, apology, locale, voice)
-    response.hangup()
-    return _checked(response, spoken=len(apology))
 
 
 def hangup_document() -> str:
@@ -91,10 +80,10 @@ def empty_document() -> str:
     return str(VoiceResponse())
 
 
-def _say(response: VoiceResponse, text: str, locale: str, voice: str | None) -> None:
+def _say(response: VoiceResponse, text: str, locale: str) -> None:
     words = " ".join(_clean(text).split())
     if words:
-        response.say(words, language=locale, voice=voice or _SAY_VOICES.get(locale))
+        response.say(words, language=locale, voice=_SAY_VOICES.get(locale))
 
 
 def _clean(text: str) -> str:

@@ -1,7 +1,7 @@
 """The GA Realtime protocol as text in and text out (``protocols/realtime.md`` §2 to §8). No I/O.
 
-Reading: ``Decoder`` turns one server event into the events of a conversation. What we do not know is ignored and
-counted, because the vendor adds events without notice; what we know but cannot read raises RemoteProtocolError,
+Reading: ``Decoder`` turns one server event into the events of a conversation. What we do not know is ignored,
+because the vendor adds events without notice; what we know but cannot read raises RemoteProtocolError,
 because guessing at it would lose speech silently. A failure that the server reports is a value (``ModelFault``).
 
 Writing: ``session_update``, ``append`` and ``encode`` make every client event that we ever send. The server's voice
@@ -11,7 +11,6 @@ creates and cancels responses.
 
 import binascii
 import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
 
@@ -58,7 +57,6 @@ from agenx_cli.voice.openai.profiles import Profile
 MAX_EVENT = 4 * 1024 * 1024
 """Characters of one server event: more than six minutes of audio in one piece."""
 MAX_CALLS = 128
-MAX_NAMES = 64
 AUDIO = "audio/pcmu"
 WRONG_AUDIO = "audio_format"
 """The code of the fault when the server answers with another audio format than ours."""
@@ -91,19 +89,11 @@ def parse(text: str | bytes) -> Json:
 
 
 class Decoder:
-    """What must be remembered of one session in order to read its events.
-
-    ``ignored`` counts the events that meant nothing to us, by type; ``untranscribed`` the turns whose transcription
-    failed; ``expires_at`` is when the server will end the session (epoch seconds), if it said so.
-    """
+    """What must be remembered of one session in order to read its events: the names of the functions it calls."""
 
     def __init__(self) -> None:
-        self.ignored: Counter[str] = Counter()
-        self.untranscribed = 0
-        self.expires_at: int | None = None
         self._names: dict[str, str] = {}
         self._readers: dict[str, Callable[[Json], tuple[Event, ...]]] = {
-            "session.created": self._session_created,
             "session.updated": self._session_updated,
             "error": self._error,
             "input_audio_buffer.speech_started": self._speech_started,
@@ -114,7 +104,6 @@ class Decoder:
             "conversation.item.done": self._item,
             "conversation.item.truncated": self._truncated,
             "conversation.item.input_audio_transcription.completed": self._transcribed,
-            "conversation.item.input_audio_transcription.failed": self._transcription_failed,
             "response.created": self._response_created,
             "response.output_item.added": self._item,
             "response.output_item.done": self._item,
@@ -132,19 +121,10 @@ class Decoder:
 
     def interpret(self, event: Json) -> tuple[Event, ...]:
         """The same for an event that is parsed already."""
-        kind: str = event["type"]
-        reader = self._readers.get(kind)
-        if reader is None:
-            self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_NAMES else "others"] += 1
-            return ()
-        return reader(event)
+        reader = self._readers.get(event["type"])
+        return () if reader is None else reader(event)
 
     # --- the session
-
-    def _session_created(self, event: Json) -> tuple[Event, ...]:
-        expires = an_object(event, "session").get("expires_at")
-        self.expires_at = expires if type(expires) is int else None
-        return ()
 
     def _session_updated(self, event: Json) -> tuple[Event, ...]:
         """A model was seen to answer PCM after it had been asked for μ-law (§2): the echo is what counts."""
@@ -176,11 +156,6 @@ class Decoder:
     def _transcribed(self, event: Json) -> tuple[Event, ...]:
         usage = maybe_object(event, "usage")
         return (CalleeText(an_id(event, "item_id"), a_text(event, "transcript"), usage),)
-
-    def _transcription_failed(self, event: Json) -> tuple[Event, ...]:
-        an_id(event, "item_id")
-        self.untranscribed += 1
-        return ()
 
     def _truncated(self, event: Json) -> tuple[Event, ...]:
         return (UtteranceTruncated(an_id(event, "item_id"), milliseconds(event, "audio_end_ms")),)

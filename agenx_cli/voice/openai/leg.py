@@ -20,8 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from agenx_cli.core.signals import Event, ModelCommand, ModelFault, ModelLost, ModelReady
 from agenx_cli.errors import RemoteProtocolError, VoiceError
 from agenx_cli.ports import SessionConfig
+from agenx_cli.reading import is_loopback
 from agenx_cli.voice.openai import events
-from agenx_cli.voice.openai.profiles import Profile, host_of, is_loopback
+from agenx_cli.voice.openai.profiles import Profile, host_of
 from agenx_cli.voice.openai.refusals import closing, fault, from_network, from_status
 
 FIRST_PAUSE_S = 0.25
@@ -121,7 +122,7 @@ class OpenAIVoice:
             ping_timeout=PING_S,
             close_timeout=self._patience.close_s,
             logger=SOCKET_LOG,
-            proxy=None if is_loopback(host_of(url)) else True,
+            proxy=None if is_loopback(url) else True,
         )
 
     async def _configure(self, socket: ClientConnection, decoder: events.Decoder, config: SessionConfig) -> None:
@@ -155,7 +156,7 @@ class OpenAILeg:
         receive: Callable[[Event], None],
         close_s: float,
     ) -> None:
-        self.decoder = decoder
+        self._decoder = decoder
         self._socket = socket
         self._receive = receive
         self._close_s = close_s
@@ -211,7 +212,7 @@ class OpenAILeg:
                 message = await self._socket.recv()
                 if self._over:
                     return
-                for event in self.decoder.decode(message):
+                for event in self._decoder.decode(message):
                     self._receive(event)
         except ConnectionClosed as exc:
             self._lose(closing(exc))

@@ -6,11 +6,11 @@ Addresses, headers and abilities are those of ``protocols/realtime.md`` §1, §2
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
 from agenx_cli.errors import SettingsError
+from agenx_cli.reading import is_loopback
 
 SCHEMES = MappingProxyType({"https": "wss", "http": "ws", "wss": "wss", "ws": "ws"})
 
@@ -20,13 +20,10 @@ class Capabilities:
     """What the other side takes and can do.
 
     ``reasoning_models`` matches, whole, the models that take ``reasoning`` and ``parallel_tool_calls``; every other
-    model refuses the session when it is given them. ``max_session_s`` is the longest session in seconds.
+    model refuses the session when it is given them.
     """
 
     reasoning_models: str | None = None
-    truncates: bool = True
-    semantic_vad: bool = True
-    max_session_s: int = 3600
 
     def reasons(self, model: str) -> bool:
         """Whether this model may be told how hard to think."""
@@ -59,7 +56,7 @@ class Profile:
                 f"the address of the voice model is not a web address: {base[:80]!r}",
                 fix=f"set OPENAI_BASE_URL to something like {self.base_url}",
             )
-        if encrypted == "ws" and not is_loopback(host):
+        if encrypted == "ws" and not is_loopback(base):
             raise SettingsError(
                 "the address of the voice model is not encrypted: the API key would cross the network in the clear",
                 fix="set OPENAI_BASE_URL to an https:// address (http:// is for this machine only)",
@@ -83,16 +80,6 @@ def host_of(url: str) -> str:
     return "" if port == 0 else host
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 OPENAI = Profile(
     name="openai",
     base_url="https://api.openai.com/v1",
@@ -101,5 +88,3 @@ OPENAI = Profile(
     transcription_model="gpt-transcribe",
     capabilities=Capabilities(reasoning_models=r"gpt-realtime-[2-9](?:[.-].*)?"),
 )
-
-PROFILES: Mapping[str, Profile] = MappingProxyType({OPENAI.name: OPENAI})

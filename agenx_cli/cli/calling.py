@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agenx_cli.cli.calls import document
+from agenx_cli.cli.meetings import document as meeting_document
 from agenx_cli.cli.meetings import when
 from agenx_cli.cli.output import Output
 from agenx_cli.cli.remote import Remote, address_of, reached
@@ -216,7 +217,7 @@ def _report(
                 "total": attempt.cost_usd,
             },
             "recording": None if recording is None else str(recording),
-            "meetings": [{"id": m.id, "starts_at": m.starts_at, "ends_at": m.ends_at} for m in meetings],
+            "meetings": [meeting_document(meeting) for meeting in meetings],
             "transcript": [
                 {"speaker": line.speaker, "text": line.text, "at_ms": line.at_ms, "heard_ms": line.heard_ms}
                 for line in lines

@@ -55,12 +55,13 @@ class HandClock:
 
     def __init__(self) -> None:
         self.at = NOW
+        self.suspended_s = 0.0
 
     def now(self) -> datetime:
         return self.at
 
     def monotonic(self) -> float:
-        return (self.at - NOW).total_seconds() + 1000.0
+        return (self.at - NOW).total_seconds() + 1000.0 - self.suspended_s
 
     async def sleep(self, seconds: float) -> None:
         """Time passes by itself only for those who wait."""
@@ -69,6 +70,11 @@ class HandClock:
 
     def forward(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: its monotonic clock does too."""
+        self.forward(seconds)
+        self.suspended_s += seconds
 
 
 @dataclass
@@ -84,6 +90,10 @@ class SmallCarrier:
     rang: asyncio.Event = field(default_factory=asyncio.Event)
     lingering: bool = False
     """A call that was hung up goes on for a while."""
+    numbers: dict[str, CarrierNumber] = field(default_factory=dict)
+    stubborn: set[str] = field(default_factory=set)
+    """Ids of numbers that cannot be set."""
+    fetched: Counter[str] = field(default_factory=Counter)
 
     async def place(self, request: DialRequest) -> Placed | NotPlaced | MaybePlaced:
         self.requests.append(request)
@@ -121,6 +131,7 @@ class SmallCarrier:
         self.calls[call_id] = replace(self.calls[call_id], status=status, **more)
 
     async def fetch(self, call_id: str) -> CarrierCall | None:
+        self.fetched[call_id] += 1
         self._up()
         return self.calls.get(call_id)
 
@@ -147,10 +158,15 @@ class SmallCarrier:
         return [call.call_id for call in self.calls.values() if call.status in ("queued", "ringing", "answered")]
 
     async def number(self, phone: str) -> CarrierNumber | None:
-        return None
+        self._up()
+        return self.numbers.get(phone)
 
     async def set_voice_url(self, number_id: str, url: str, method: str) -> None:
-        return None
+        self._up()
+        if number_id in self.stubborn:
+            raise CarrierError("the number cannot be set", provider="small")
+        (phone,) = (number.number for number in self.numbers.values() if number.number_id == number_id)
+        self.numbers[phone] = replace(self.numbers[phone], voice_url=url, voice_method=method)
 
     async def close(self) -> None:
         return None

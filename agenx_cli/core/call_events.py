@@ -70,7 +70,10 @@ class CarrierProgress:
 
 @dataclass(frozen=True, slots=True)
 class MachineVerdict:
-    """The carrier's answering-machine detection has decided."""
+    """Who picked up: the carrier's detection has decided, or the conversation knows better.
+
+    A detector that was wrong is overruled by folding ``HUMAN``, which outweighs every other kind.
+    """
 
     kind: AnsweredBy
 

@@ -6,6 +6,7 @@ attempt is begun at most once, so there is never a second request for it, by any
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from agenx_cli.core.attempt import HungUpByUs, NotPlaced, Uncertain
 from agenx_cli.core.policy import Refuse
@@ -19,7 +20,10 @@ from agenx_cli.store.records import Attempt, Conflict
 logger = logging.getLogger(__name__)
 
 STALE_S = 30.0
-"""An intent that waited longer (a suspended machine, a stalled loop) is not dialed: its gates are old."""
+"""An intent that waited longer (a suspended machine, a stalled loop) is not dialed: its gates are old.
+
+Both clocks are asked: the monotonic one may stand still while a machine is suspended, the other may be set back.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Intent:
 async def dial(ledger: Ledger, intent: Intent) -> Declined | None:
     """Place the call of an intent. The answer is the carrier's refusal, if it refused. Raises StoreError."""
     attempt = intent.attempt
-    if ledger.clock.monotonic() - intent.admitted_at > STALE_S:
+    if _stale(ledger, intent):
         await withdraw(ledger, attempt, "stale", "the machine slept between the decision and the dial")
         return None
     now = ledger.now()
@@ -44,7 +48,8 @@ async def dial(ledger: Ledger, intent: Intent) -> Declined | None:
         return None
     answer = await ledger.carrier.place(_request(begun, intent.plan))
     match answer:
-        case Placed(call_id):
+        case Placed(call_id, queue_ms):
+            logger.info("dial.placed", extra={"attempt": begun.uid, "queue_ms": queue_ms})
             await _placed(ledger, begun, call_id)
         case MaybePlaced(why):
             logger.warning("dial.uncertain", extra={"attempt": begun.uid, "reason": why})
@@ -54,6 +59,11 @@ async def dial(ledger: Ledger, intent: Intent) -> Declined | None:
             await ledger.fold(begun, NotPlaced(answer.code), "not_placed", error=answer.message)
             return answer
     return None
+
+
+def _stale(ledger: Ledger, intent: Intent) -> bool:
+    waited_s = ledger.clock.monotonic() - intent.admitted_at
+    return waited_s > STALE_S or ledger.now() - intent.attempt.created_at > timedelta(seconds=STALE_S)
 
 
 async def withdraw(ledger: Ledger, attempt: Attempt, code: str, why: str) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 
 from agenx_cli.core.attempt import HungUpByUs
 from agenx_cli.core.lead import E164
+from agenx_cli.core.limits import time_limit_s
 from agenx_cli.core.policy import Defer, Reason, Refuse
 from agenx_cli.engine.dialing import Intent, dial, withdraw
-from agenx_cli.engine.looking import end, look
+from agenx_cli.engine.looking import ask_price, end, look
 from agenx_cli.engine.records import Ledger
 from agenx_cli.engine.recovery import Repair, recover
-from agenx_cli.engine.schedule import RESURFACED_LOOKS, next_look
+from agenx_cli.engine.schedule import PRICE_RECENT, PRICED_AFTER, RESURFACED_LOOKS, next_look
 from agenx_cli.errors import AgenxError, CarrierError, StoreError
 from agenx_cli.ports import Assignment, CallDesk, Carrier, Clock, NotPlaced
 from agenx_cli.store.records import Attempt, NewAttempt
@@ -33,8 +34,8 @@ POLL_S = 2.0
 """The sweep's own pace, for what nobody gave a hint about."""
 LOOK_REST_S = 5.0
 """Between two looks at one attempt, at least: a carrier that fails is not hammered."""
-TIME_LIMIT_SLACK_S = 30
-"""The carrier's TimeLimit is the last net: it must not cut off a goodbye at ``max_call``."""
+PRICE_REST_S = 60.0
+"""After a look for a price that failed."""
 GOODBYE_S = 10.0
 HANG_UP_WITHIN_S = 2.0
 
@@ -55,7 +56,8 @@ class NewCall:
 class LocalEngine:
     """See the module. ``owner`` is this process's id, new at every start; ``rehearsal``: the carrier is on loopback.
 
-    ``told`` hears of every change of an attempt. ``repairs`` are run by ``recover`` in threads: whatever was
+    ``told`` hears of every change of an attempt. ``apart`` says what the carrier bills for a call apart from its own
+    price, in USD. ``repairs`` are run by ``recover`` in threads: whatever was
     committed but not carried out before a crash.
     """
 
@@ -70,11 +72,13 @@ class LocalEngine:
         rehearsal: bool = False,
         repairs: Sequence[Repair] = (),
         told: Callable[[Attempt], None] = lambda _attempt: None,
+        apart: Callable[[Attempt], float] = lambda _attempt: 0.0,
         new_uid: Callable[[], str] = lambda: secrets.token_hex(10),
         new_ticket: Callable[[], str] = lambda: secrets.token_urlsafe(24),
     ) -> None:
         self._ledger = Ledger(store, carrier, clock, owner)
         self._ledger.told = told
+        self._ledger.apart = apart
         self._desk = desk
         self._rehearsal = rehearsal
         self._repairs = tuple(repairs)
@@ -84,6 +88,7 @@ class LocalEngine:
         self._at_work: set[str] = set()
         self._declined: dict[str, NotPlaced] = {}
         self._rested_at: dict[str, float] = {}
+        self._prices_at = 0.0
         self._hint = asyncio.Event()
         self._draining = False
         self._stopped = False
@@ -110,7 +115,7 @@ class LocalEngine:
             variables=call.assignment.variables,
             record=call.assignment.record,
             ring_s=limits.ring,
-            time_limit_s=limits.max_call + TIME_LIMIT_SLACK_S,
+            time_limit_s=time_limit_s(limits.max_call),
         )
         now = ledger.now()
         admitted = await ledger.ask(lambda attempts: attempts.admit(new, now, rehearsal=self._rehearsal))
@@ -128,11 +133,15 @@ class LocalEngine:
     async def run(self) -> None:
         """Dial what is admitted and watch what was dialed, until ``drain`` or ``stop`` is through."""
         async with asyncio.TaskGroup() as tasks:
+            pricing = tasks.create_task(self._ask_prices())
             while not self._stopped:
                 self._hint.clear()
                 for work in await self._due():
                     tasks.create_task(work)
+                if pricing.done():
+                    pricing = tasks.create_task(self._ask_prices())
                 await self._wait(POLL_S)
+            pricing.cancel()  # nobody waits for a price: the next start asks again
 
     def wake(self) -> None:
         """A hint that something may be due. Lost hints are made up for by the loop's own pace."""
@@ -141,14 +150,17 @@ class LocalEngine:
     async def drain(self, cap_s: float) -> None:
         """Start no more calls, let the live ones finish for ``cap_s`` seconds, then end them with a goodbye.
 
-        Returns when none is live, and ``run`` ends. ``hang_up_all`` from elsewhere cuts it short.
+        Returns when none is live, and ``run`` ends. ``hang_up_all`` from elsewhere cuts it short. A database that
+        fails meanwhile delays it, and what was known of the calls before still holds.
         """
         clock = self._ledger.clock
         self._draining = True
-        while self._queue:
-            await withdraw(self._ledger, self._queue.popleft().attempt, "drain", "the process was ended")
         cap, asked = clock.monotonic() + cap_s, False
-        while not self._stopped and (live := await self._mine()):
+        while not self._stopped:
+            await self._withdraw_queued()
+            live = await self._live()
+            if not live:
+                break
             if clock.monotonic() >= cap and not asked:
                 asked = True
                 for attempt in live:
@@ -163,6 +175,8 @@ class LocalEngine:
 
     async def recover(self) -> int:
         """Before ``run``: settle what dead owners left. The count of attempts found. Raises StoreError."""
+        since = self._ledger.now() - PRICE_RECENT
+        await self._ledger.ask(lambda attempts: attempts.ask_prices_again(since))
         return await recover(self._ledger, self._repairs)
 
     async def turn(self) -> None:
@@ -170,6 +184,7 @@ class LocalEngine:
         async with asyncio.TaskGroup() as tasks:
             for work in await self._due():
                 tasks.create_task(work)
+        await self._ask_prices()
 
     def stop(self) -> None:
         """End ``run`` after the work at hand. What is live stays on record for the next start."""
@@ -177,13 +192,25 @@ class LocalEngine:
         self.wake()
 
     async def hang_up_all(self, reason: str) -> None:
-        """End every live call of this process now; at most ``HANG_UP_WITHIN_S``. Repeatable."""
+        """End every live call of this process now; at most ``HANG_UP_WITHIN_S``. Repeatable; raises nothing."""
         self._draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(HANG_UP_WITHIN_S):
-                live = await self._mine()
-                await asyncio.gather(*(self.hang_up(attempt.uid, reason) for attempt in live))
+                live = await self._live()
+                await asyncio.gather(*(self._hang_up_whatever(attempt, reason) for attempt in live))
         self.stop()
+
+    async def _hang_up_whatever(self, attempt: Attempt, reason: str) -> None:
+        """A database that fails or stalls keeps no call up: then the carrier is told without it."""
+        try:
+            async with asyncio.timeout(HANG_UP_WITHIN_S / 2):
+                await self.hang_up(attempt.uid, reason)
+        except (StoreError, TimeoutError) as exc:
+            logger.error("hang_up.unrecorded", extra={"attempt": attempt.uid, "reason": str(exc)})  # noqa: TRY400  the message says it all
+            await self._desk.hang_up(attempt.uid, reason, polite=False)
+            if attempt.carrier_call_id is not None:
+                with suppress(CarrierError):
+                    await self._ledger.carrier.hang_up(attempt.carrier_call_id)
 
     async def hang_up(self, uid: str, reason: str) -> bool:
         """End one attempt at once, whatever it is doing. False when there is no such live attempt."""
@@ -218,8 +245,24 @@ class LocalEngine:
 
     # --- the loop's inside
 
-    async def _mine(self) -> tuple[Attempt, ...]:
-        return await self._ledger.ask(lambda attempts: attempts.live(self._ledger.owner))
+    async def _live(self) -> tuple[Attempt, ...]:
+        """The live attempts of this process, as last known when the tables cannot be read."""
+        try:
+            return await self._ledger.mine()
+        except StoreError as exc:
+            logger.error("engine.store", extra={"reason": exc.message})  # noqa: TRY400  the message says it all
+            return self._ledger.last_known
+
+    async def _withdraw_queued(self) -> None:
+        """End what was admitted and not begun; what cannot be ended now stays in the queue."""
+        while self._queue:
+            intent = self._queue.popleft()
+            try:
+                await withdraw(self._ledger, intent.attempt, "drain", "the process was ended")
+            except StoreError as exc:
+                self._queue.append(intent)
+                logger.error("drain.store", extra={"reason": exc.message})  # noqa: TRY400  the message says it all
+                return
 
     async def _due(self) -> list[Coroutine[Any, Any, None]]:
         """Work to start now, each piece marked as being at work until it is done."""
@@ -237,7 +280,7 @@ class LocalEngine:
         return work
 
     async def _to_look_at(self) -> list[Attempt]:
-        live = await self._mine()
+        live = await self._ledger.mine()
         for uid in set(self._ledger.watched) - {attempt.uid for attempt in live}:
             await self._ledger.reread(uid)
         now = self._ledger.now()
@@ -250,11 +293,15 @@ class LocalEngine:
     async def _dial(self, intent: Intent) -> None:
         uid = intent.attempt.uid
         try:
+            if self._draining:
+                await withdraw(self._ledger, intent.attempt, "drain", "the process was ended")
+                return
             declined = await dial(self._ledger, intent)
             if declined is not None:
                 self._declined[uid] = declined
         except StoreError as exc:
-            # Safe to try again: the fence lets an attempt through once, and an old intent is withdrawn.
+            # Safe to try again: the fence lets an attempt through once, and an old intent, or one that comes back
+            # while we drain, is withdrawn. If the loop has ended by then, the next start settles it.
             logger.error("dial.store", extra={"attempt": uid, "reason": exc.message})  # noqa: TRY400  as above
             await self._ledger.clock.sleep(POLL_S)
             self._queue.append(intent)
@@ -270,6 +317,20 @@ class LocalEngine:
         finally:
             self._rested_at[attempt.uid] = self._ledger.clock.monotonic() + LOOK_REST_S
             self._done(attempt.uid)
+
+    async def _ask_prices(self) -> None:
+        """What calls cost that ended a while ago: one after the other, as the carrier has nothing to hurry for."""
+        clock = self._ledger.clock
+        if clock.monotonic() < self._prices_at:
+            return
+        now = self._ledger.now()
+        try:
+            ended = await self._ledger.ask(lambda attempts: attempts.unpriced(now - PRICE_RECENT, now - PRICED_AFTER))
+            for attempt in ended:
+                await ask_price(self._ledger, attempt)
+        except (CarrierError, StoreError) as exc:
+            self._prices_at = clock.monotonic() + PRICE_REST_S
+            logger.warning("price.postponed", extra={"reason": exc.message})
 
     def _resting(self, uid: str) -> bool:
         """Whether it was looked at a moment ago, whatever came of it."""

@@ -112,6 +112,22 @@ async def _record(ledger: Ledger, attempt: Attempt, call: CarrierCall) -> Attemp
     now = ledger.now()
     await ledger.ask(lambda attempts: attempts.looked(attempt.uid, now))
     if call.price_usd is not None:
-        figures = Figures(cost_carrier_usd=call.price_usd)
-        await ledger.ask(lambda attempts: attempts.finish(attempt.uid, figures, now))
+        await _priced(ledger, attempt, call.price_usd)
     return attempt
+
+
+async def ask_price(ledger: Ledger, attempt: Attempt) -> None:
+    """One late look for what the carrier took for a call that is over. Raises CarrierError and StoreError."""
+    call = await ledger.carrier.fetch(attempt.carrier_call_id or "")
+    if call is not None and call.price_usd is not None:
+        await _priced(ledger, attempt, call.price_usd)
+        return
+    now = ledger.now()
+    await ledger.ask(lambda attempts: attempts.finish(attempt.uid, Figures(carrier_priced=False), now))
+
+
+async def _priced(ledger: Ledger, attempt: Attempt, price_usd: float) -> None:
+    """The carrier's own price, and what it bills apart from it, instead of our estimate."""
+    now = ledger.now()
+    figures = Figures(cost_carrier_usd=price_usd + ledger.apart(attempt), carrier_priced=True)
+    await ledger.ask(lambda attempts: attempts.finish(attempt.uid, figures, now))

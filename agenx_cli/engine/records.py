@@ -23,6 +23,8 @@ class Ledger:
         self.carrier = carrier
         self.clock = clock
         self.owner = owner
+        self.apart: Callable[[Attempt], float] = lambda _attempt: 0.0
+        self._live: dict[str, Attempt] = {}
         self._watchers: dict[str, set[asyncio.Future[Attempt]]] = {}
 
     def now(self) -> datetime:
@@ -42,11 +44,26 @@ class Ledger:
     def changed(self, attempt: Attempt) -> Attempt:
         """An attempt is known to be like this now: everybody who watches hears of it."""
         self.told(attempt)
+        if attempt.owner == self.owner and not attempt.over:
+            self._live[attempt.uid] = attempt
+        else:
+            self._live.pop(attempt.uid, None)
         if attempt.over:
             for future in self._watchers.pop(attempt.uid, set()):
                 if not future.done():
                     future.set_result(attempt)
         return attempt
+
+    async def mine(self) -> tuple[Attempt, ...]:
+        """The live attempts of this process. Raises StoreError."""
+        live = await self.ask(lambda attempts: attempts.live(self.owner))
+        self._live = {attempt.uid: attempt for attempt in live}
+        return live
+
+    @property
+    def last_known(self) -> tuple[Attempt, ...]:
+        """The live attempts of this process as they were last seen, for when the tables cannot be read."""
+        return tuple(self._live.values())
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -57,8 +74,17 @@ class Ledger:
         """Wait for the end of an attempt."""
         future: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
         self._watchers.setdefault(uid, set()).add(future)
-        await self.reread(uid)
-        return await future
+        try:
+            await self.reread(uid)
+            return await future
+        finally:
+            self._unwatch(uid, future)
+
+    def _unwatch(self, uid: str, future: "asyncio.Future[Attempt]") -> None:
+        waiting = self._watchers.get(uid, set())
+        waiting.discard(future)
+        if not waiting:
+            self._watchers.pop(uid, None)
 
     async def reread(self, uid: str) -> None:
         """See whether an attempt ended behind our back."""

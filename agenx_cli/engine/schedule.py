@@ -25,7 +25,13 @@ NO_STREAM_LIMIT = timedelta(seconds=90)
 """Answered, the opening spoken, and still no media stream."""
 STREAM_GONE_LIMIT = timedelta(seconds=30)
 """The stream closed; the fallback that follows it in the document is over long before."""
-TIME_LIMIT_SLACK = timedelta(seconds=30)
+CUT_OFF_LATE = timedelta(seconds=30)
+"""After the carrier's own time limit, which should have ended the call."""
+
+PRICED_AFTER = timedelta(seconds=90)
+"""The carrier prices a call some time after its end."""
+PRICE_RECENT = timedelta(days=1)
+"""An older call is not asked about any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,6 @@ def overdue(attempt: Attempt, now: datetime) -> HangUp | None:
         return None
     if facts.stream_started_at is None and now >= answered_at + NO_STREAM_LIMIT:
         return HangUp("no_stream")
-    if now >= answered_at + timedelta(seconds=attempt.time_limit_s) + TIME_LIMIT_SLACK:
+    if now >= answered_at + timedelta(seconds=attempt.time_limit_s) + CUT_OFF_LATE:
         return HangUp("time_limit")
     return None

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, select, text, update
 
 from agenx_cli.core.attempt import CallEvent, CarrierStatus, Facts, NotPlaced, Phase
 from agenx_cli.core.lead import E164
@@ -27,6 +27,8 @@ DIAL_S = 10
 """How long the one request that places a call may take."""
 _SLACK_S = 60
 """Added to ring and talk time: by then a call in flight is over, or has been looked at."""
+_LOST = text("disposition = 'lost'")
+_CARRIERS_WORD = ("cost_carrier_usd", "carrier_priced")
 _LIVE = attempts.c.phase < int(Phase.ENDED)
 
 
@@ -41,7 +43,7 @@ class Attempts:
     def admit(self, new: NewAttempt, now: datetime, *, rehearsal: bool = False) -> Attempt | Defer | Refuse:
         """Ask the gate and write the dial intent in one transaction. Only an Attempt may be dialed."""
         with self._database.write() as connection:
-            verdict = gate(E164(new.phone), _history(connection, new.phone), now, rehearsal=rehearsal)
+            verdict = gate(E164(new.phone), _history(connection, new.phone, now), now, rehearsal=rehearsal)
             if isinstance(verdict, Defer | Refuse):
                 return verdict
             return add(
@@ -65,8 +67,9 @@ class Attempts:
     def begin_dial(self, attempt: Attempt, now: datetime) -> Attempt | Refuse | None:
         """The fence right before the request: committed, it says that a call may exist from here on.
 
-        None: another owner has the attempt, or it was begun or ended before; do not dial. An opt-out that came after
-        the intent wins here: the attempt ends, and Refuse is the answer.
+        None: another owner has the attempt, or it was begun or ended before, or its end was asked for meanwhile (it
+        ends here, not placed); do not dial. An opt-out that came after the intent wins here: the attempt ends, and
+        Refuse is the answer.
         """
         with self._database.write() as connection:
             stored = load(connection, attempt.uid)
@@ -78,6 +81,10 @@ class Attempts:
                 event = NotPlaced(SUPPRESSED.code)
                 fold_into(connection, stored, event, "not_placed", now, error=SUPPRESSED.sentence)
                 return Refuse(SUPPRESSED)
+            if stored.facts.hung_up_by_us:
+                event = NotPlaced(min(stored.facts.hung_up_by_us))
+                fold_into(connection, stored, event, "not_placed", now, error="ended before it was dialed")
+                return None
             deadline = now + timedelta(seconds=DIAL_S)
             return change(connection, stored.uid, now, dialed_at=now, dial_deadline=deadline)
 
@@ -109,11 +116,17 @@ class Attempts:
             return outcome
 
     def finish(self, uid: str, figures: Figures, now: datetime) -> Attempt | None:
-        """Store what a call took; only what is not None, so it may be called again as more is known."""
+        """Store what a call took; only what is not None, so it may be called again as more is known.
+
+        None: no such attempt.
+        """
         values = {name: value for name, value in asdict(figures).items() if value is not None}
         with self._database.write() as connection:
-            if not values:
-                return load(connection, uid)
+            known = load(connection, uid)
+            if known is not None and known.figures.carrier_priced and not figures.carrier_priced:
+                values = {name: value for name, value in values.items() if name not in _CARRIERS_WORD}
+            if known is None or not values:
+                return known
             connection.execute(update(attempts).where(attempts.c.uid == uid).values(changed_at=now, **values))
             return load(connection, uid)
 
@@ -149,7 +162,7 @@ class Attempts:
             )
 
     def burn_ticket(self, uid: str, ticket: str, call_id: str, now: datetime) -> Attempt | None:
-        """Admit a media stream once. None: wrong, used, too late, of another call, or the attempt is over.
+        """Admit a media stream once. None: wrong, used, too late, of another call, or the attempt is over, or is to be.
 
         An outbound ticket is good until it is used or the attempt is over, and its first use adopts the call; an
         inbound one only for its own call and 60 s. A wrong try burns nothing.
@@ -161,7 +174,8 @@ class Attempts:
             if not tickets.fits(ticket, None if stored is None else stored.ticket_hash) or stored is None:
                 return None
             attempt = record_of(stored)
-            if attempt.ticket_used_at is not None or attempt.over or attempt.facts.interrupted:
+            unwanted = attempt.over or attempt.facts.interrupted or attempt.facts.hung_up_by_us
+            if attempt.ticket_used_at is not None or unwanted:
                 return None
             if stored.ticket_expires_at is not None and now >= stored.ticket_expires_at:
                 return None
@@ -180,7 +194,7 @@ class Attempts:
             return change(connection, attempt.uid, now, owner=owner, epoch=attempt.epoch + 1)
 
     def looked(self, uid: str, now: datetime) -> None:
-        """The carrier was asked about it and had nothing new."""
+        """The carrier was asked about it, whatever it said."""
         with self._database.write() as connection:
             connection.execute(
                 update(attempts).where(attempts.c.uid == uid).values(looked_at=now, looks=attempts.c.looks + 1)
@@ -223,6 +237,24 @@ class Attempts:
             )
         )
 
+    def unpriced(self, since: datetime, until: datetime) -> tuple[Attempt, ...]:
+        """Answered calls that ended between two moments, whose carrier was not asked for its price since."""
+        return self._all(
+            select(attempts).where(
+                attempts.c.carrier_priced.is_(None),
+                attempts.c.answered_at.is_not(None),
+                attempts.c.carrier_call_id.is_not(None),
+                attempts.c.ended_at.between(since, until),
+                ~_LIVE,
+            )
+        )
+
+    def ask_prices_again(self, since: datetime) -> None:
+        """Calls that ended after a moment, and had no price when the carrier was asked, are asked about once more."""
+        waiting = attempts.c.carrier_priced.is_(False) & (attempts.c.ended_at >= since)
+        with self._database.write() as connection:
+            connection.execute(update(attempts).where(waiting).values(carrier_priced=None))
+
     def list(self, limit: int = 50, *, phone: str | None = None) -> tuple[Attempt, ...]:
         """The newest attempts first."""
         query = select(attempts).order_by(attempts.c.created_at.desc(), attempts.c.uid).limit(limit)
@@ -236,11 +268,18 @@ class Attempts:
             return tuple(record_of(row) for row in connection.execute(ordered))
 
 
-def _history(connection: Connection, phone: str) -> History:
-    query = select(attempts.c.created_at, attempts.c.ring_s, attempts.c.time_limit_s)
-    flying = connection.execute(query.where(_LIVE, attempts.c.phone == phone)).fetchall()
-    ends = [row.created_at + timedelta(seconds=row.ring_s + row.time_limit_s + _SLACK_S) for row in flying]
+def _history(connection: Connection, phone: str, now: datetime) -> History:
+    """A lost attempt holds its number for as long as its call could last, were it up after all."""
+    lost = [end for end in _ends(connection, phone, _LOST) if end > now]
+    ends = [*_ends(connection, phone, _LIVE), *lost]
     return History(suppressed=_suppressed(connection, phone), in_flight_until=max(ends, default=None))
+
+
+def _ends(connection: Connection, phone: str, which: "ColumnElement[bool] | TextClause") -> list[datetime]:
+    """By when the calls of these attempts are over, whatever became of them."""
+    query = select(attempts.c.created_at, attempts.c.ring_s, attempts.c.time_limit_s)
+    rows = connection.execute(query.where(which, attempts.c.phone == phone)).fetchall()
+    return [row.created_at + timedelta(seconds=row.ring_s + row.time_limit_s + _SLACK_S) for row in rows]
 
 
 def _suppressed(connection: Connection, phone: str) -> bool:

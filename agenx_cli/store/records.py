@@ -42,7 +42,11 @@ class NewInbound:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a call took. None leaves what is stored. ``usage`` is the provider's own record, as JSON."""
+    """What a call took. None leaves what is stored. ``usage`` is the provider's own record, as JSON.
+
+    ``carrier_priced``: whether the carrier's cost is its own word (True) or our estimate; False: it was asked and had
+    no price yet. An estimate never replaces the carrier's word.
+    """
 
     usage: dict[str, Any] | None = None
     cost_voice_usd: float | None = None
@@ -51,6 +55,7 @@ class Figures:
     turns: int | None = None
     barge_ins: int | None = None
     recording: str | None = None
+    carrier_priced: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ attempts = Table(
     Column("turns", Integer),
     Column("barge_ins", Integer),
     Column("recording", Text),
+    Column("carrier_priced", Boolean(name="carrier_priced_flag")),
 )
 # Nobody is rung twice at once: phase 6 is ENDED.
 Index(
@@ -122,6 +123,18 @@ Index(
     postgresql_where=text("phase < 6"),
 )
 Index("attempts_by_time", attempts.c.created_at)
+Index(
+    "lost_attempts",
+    attempts.c.phone,
+    sqlite_where=text("disposition = 'lost'"),
+    postgresql_where=text("disposition = 'lost'"),
+)
+Index(
+    "attempts_without_price",
+    attempts.c.ended_at,
+    sqlite_where=text("carrier_priced IS NULL AND answered_at IS NOT NULL"),
+    postgresql_where=text("carrier_priced IS NULL AND answered_at IS NOT NULL"),
+)
 
 attempt_events = Table(
     "attempt_events",
@@ -201,14 +214,6 @@ callbacks = Table(
     Column("due_at", Moment, nullable=False),
     Column("note", Text),
     Column("created_at", Moment, nullable=False),
-)
-
-tool_outputs = Table(
-    "tool_outputs",
-    metadata,
-    _attempt(primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("output", Text, nullable=False),
 )
 
 numbers = Table(

@@ -207,6 +207,10 @@ def said(reason: str, *, spoke: bool = True) -> a.ConversationEnded:
         ([TALKED, a.MachineVerdict(AnsweredBy.MACHINE), said("silent"), DONE], Disposition.VOICEMAIL),
         ([TALKED, a.MachineVerdict(AnsweredBy.MACHINE), said("not_interested"), DONE], Disposition.NOT_INTERESTED),
         ([a.MachineVerdict(AnsweredBy.FAX), DONE], Disposition.VOICEMAIL),
+        (
+            [TALKED, a.MachineVerdict(AnsweredBy.MACHINE), a.MachineVerdict(AnsweredBy.HUMAN), said("goodbye"), DONE],
+            Disposition.COMPLETED,
+        ),
         ([TALKED, said("silent", spoke=False), DONE], Disposition.SILENT),
         ([TALKED, said("goodbye", spoke=False), DONE], Disposition.SILENT),
         ([TALKED, said("hung_up"), DONE], Disposition.HUNG_UP),

@@ -1,10 +1,11 @@
 """One intent, one request, whatever comes back."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from agenx_cli.core.attempt import CarrierProgress, CarrierStatus, Disposition, Phase
+from agenx_cli.core.attempt import CarrierProgress, CarrierStatus, Disposition, HungUpByUs, Phase
 from agenx_cli.core.policy import Defer, Refuse
 from agenx_cli.errors import RemoteProtocolError, StoreError
 from agenx_cli.store.records import Attempt
@@ -21,7 +22,7 @@ async def test_an_admitted_call_is_asked_for_once(engine, carrier, store):
         attempt.uid,
         "+34600000011",
         25,
-        630,
+        660,
     )
     assert request.twiml == "<Response>Hola</Response>"
     stored = store.attempts.get(attempt.uid)
@@ -76,6 +77,49 @@ async def test_an_intent_that_waited_too_long_is_not_dialed(engine, carrier, sto
     assert carrier.requests == []
     stored = store.attempts.get(attempt.uid)
     assert (stored.disposition, stored.error_code) == (Disposition.CANCELED, "stale")
+
+
+async def test_an_intent_that_slept_with_the_machine_is_not_dialed(start, carrier, store, clock):
+    """The monotonic clock stands still in a suspended machine; the other one does not."""
+    engine = start()
+    attempt = await engine.submit(new_call())
+    clock.suspend(31)
+    await engine.turn()
+    assert carrier.requests == []
+    assert store.attempts.get(attempt.uid).error_code == "stale"
+
+
+async def test_an_intent_whose_end_was_asked_for_is_not_dialed(engine, carrier, store, clock):
+    """The loop has taken it from the queue already, and it waits for the database."""
+    attempt = await engine.submit(new_call())
+    beginning = store.attempts.begin_dial
+
+    def too_late(*asked):
+        store.attempts.fold(attempt.uid, HungUpByUs("operator"), "hung_up_by_us:operator", clock.now())
+        return beginning(*asked)
+
+    store.attempts.begin_dial = too_late
+    await engine.turn()
+    assert carrier.requests == []
+    stored = store.attempts.get(attempt.uid)
+    assert (stored.disposition, stored.error_code) == (Disposition.CANCELED, "operator")
+    assert (await engine.over(attempt.uid)).over
+
+
+async def test_a_lost_call_holds_its_number_for_as_long_as_it_could_last(engine, carrier, store, clock):
+    carrier.answers = ["never came"]
+    attempt = await engine.submit(new_call())
+    await engine.turn()
+    for _ in range(3):
+        clock.forward(70)
+        await engine.turn()
+    assert store.attempts.get(attempt.uid).disposition is Disposition.LOST
+    again = await engine.submit(new_call())
+    assert isinstance(again, Defer)
+    assert again.until == attempt.created_at + timedelta(seconds=25 + 660 + 60)
+    assert isinstance(await engine.submit(new_call("+34600000022")), Attempt)
+    clock.forward((again.until - clock.now()).total_seconds())
+    assert isinstance(await engine.submit(new_call()), Attempt)
 
 
 async def test_a_definite_no_ends_the_attempt_with_its_reason(engine, carrier, store):

@@ -1,6 +1,7 @@
 """What was dialed is watched until the carrier says that it is over."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,9 @@ from agenx_cli.core.attempt import (
 from agenx_cli.core.policy import Refuse
 from agenx_cli.engine.reconcile import match, progress_of
 from agenx_cli.engine.schedule import next_look
+from agenx_cli.errors import StoreError
 from agenx_cli.ports import CarrierCall
+from agenx_cli.store.records import Figures
 from tests.engine.world import NOW, OUR_NUMBER, new_call
 
 
@@ -72,7 +75,7 @@ async def test_a_call_whose_callbacks_never_come_is_accounted_for(engine, carrie
     [
         ([StreamStarted(NOW), StreamEnded(NOW)], 31, "bridge_gone"),
         ([CarrierProgress(CarrierStatus.ANSWERED, NOW)], 91, "no_stream"),
-        ([CarrierProgress(CarrierStatus.ANSWERED, NOW), StreamStarted(NOW)], 661, "time_limit"),
+        ([CarrierProgress(CarrierStatus.ANSWERED, NOW), StreamStarted(NOW)], 691, "time_limit"),
     ],
 )
 async def test_a_call_that_is_up_without_a_reason_is_ended(engine, carrier, store, case):
@@ -221,6 +224,163 @@ async def test_hanging_up_all_ends_every_call_even_if_the_carrier_is_down(engine
     await engine.hang_up_all("operator")
 
 
+async def test_a_drain_outlasts_a_database_that_fails(engine, carrier, store, clock):
+    uid = await dialed(engine)
+    queued = await engine.submit(new_call("+34600000022"))
+    listing, folding = store.attempts.live, store.attempts.fold
+    store.attempts.live = store.attempts.fold = failing
+    draining = asyncio.create_task(engine.drain(3600))
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+    assert not draining.done()
+    store.attempts.live, store.attempts.fold = listing, folding
+    carrier.becomes("CA0001", "no_answer", ended_at=clock.now())
+    running = asyncio.create_task(engine.run())
+    await asyncio.wait_for(draining, 20)
+    await asyncio.wait_for(running, 20)
+    assert store.attempts.get(uid).disposition is Disposition.NO_ANSWER
+    assert store.attempts.get(queued.uid).disposition is Disposition.CANCELED
+    assert len(carrier.requests) == 1
+
+
+@pytest.mark.parametrize("broken", ["failing", "stalling"])
+async def test_a_database_that_is_gone_keeps_no_call_up(engine, carrier, desk, store, broken):
+    uid = await dialed(engine)
+    gone = threading.Event()
+
+    def stalling(*arguments, **more):
+        gone.wait(20)
+        failing()
+
+    store.attempts.live = failing
+    store.attempts.get = failing if broken == "failing" else store.attempts.get
+    store.attempts.fold = failing if broken == "failing" else stalling
+    await asyncio.wait_for(engine.drain(1), 20)
+    gone.set()
+    assert carrier.up == []
+    assert (uid, "drain", False) in desk.ended
+
+
+async def test_an_intent_that_waits_for_the_database_is_not_dialed_while_draining(engine, carrier, store, clock):
+    attempt = await engine.submit(new_call())
+    beginning, loop, failed = store.attempts.begin_dial, asyncio.get_running_loop(), asyncio.Event()
+
+    def fail_once(*_asked):
+        store.attempts.begin_dial = beginning
+        loop.call_soon_threadsafe(failed.set)
+        failing()
+
+    store.attempts.begin_dial = fail_once
+    running = asyncio.create_task(engine.run())
+    await asyncio.wait_for(failed.wait(), 20)
+    draining = asyncio.create_task(engine.drain(3600))
+    await asyncio.wait_for(draining, 20)
+    await asyncio.wait_for(running, 20)
+    assert carrier.requests == []
+    assert store.attempts.get(attempt.uid).disposition is Disposition.CANCELED
+
+
+async def test_who_gave_up_waiting_is_forgotten(engine, clock):
+    uid = await dialed(engine)
+    waiting = asyncio.create_task(engine.over(uid))
+    await asyncio.sleep(0.05)
+    assert engine._ledger.watched == (uid,)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert engine._ledger.watched == ()
+
+
+# --- what it cost
+
+
+async def ended(engine, carrier, store, clock):
+    uid = await talking(engine, store, clock)
+    carrier.becomes("CA0001", "completed", started_at=clock.now(), ended_at=clock.now(), duration_s=30)
+    over = CarrierProgress(CarrierStatus.COMPLETED, clock.now(), duration_s=30)
+    store.attempts.fold(uid, over, "over", clock.now())
+    store.attempts.finish(uid, Figures(cost_carrier_usd=0.5), clock.now())
+    return uid
+
+
+async def test_the_carriers_own_price_is_asked_for_once_and_outweighs_ours(start, carrier, store, clock):
+    engine = start(apart=lambda attempt: 0.001 * (attempt.duration_s or 0))
+    uid = await ended(engine, carrier, store, clock)
+    carrier.becomes("CA0001", "completed", price_usd=0.02)
+    clock.forward(89)
+    await engine.turn()
+    assert store.attempts.get(uid).figures.cost_carrier_usd == 0.5
+    clock.forward(1)
+    for _ in range(5):
+        await engine.turn()
+        clock.forward(100)
+    store.attempts.finish(uid, Figures(cost_carrier_usd=0.5), clock.now())
+    figures = store.attempts.get(uid).figures
+    assert (figures.cost_carrier_usd, figures.carrier_priced) == (0.05, True)
+    assert carrier.fetched["CA0001"] == 1
+
+
+async def test_a_price_that_is_not_there_yet_is_asked_for_again_at_the_next_start(start, carrier, store, clock):
+    first = start()
+    uid = await ended(first, carrier, store, clock)
+    for _ in range(5):
+        clock.forward(100)
+        await first.turn()
+    assert carrier.fetched["CA0001"] == 1
+    assert store.attempts.get(uid).figures == Figures(cost_carrier_usd=0.5, carrier_priced=False)
+    carrier.becomes("CA0001", "completed", price_usd=0.02)
+    second = start()
+    await second.recover()
+    await second.turn()
+    assert store.attempts.get(uid).figures.cost_carrier_usd == 0.02
+    await second.recover()
+    await second.turn()
+    assert carrier.fetched["CA0001"] == 2
+
+
+async def test_old_calls_and_calls_that_nobody_answered_are_not_asked_about(start, carrier, store, clock):
+    engine = start()
+    await ended(engine, carrier, store, clock)
+    clock.forward(25 * 3600)
+    busy = await dialed(engine, "+34600000022")
+    store.attempts.fold(busy, CarrierProgress(CarrierStatus.BUSY, clock.now()), "k", clock.now())
+    clock.forward(100)
+    await engine.recover()
+    await engine.turn()
+    assert carrier.fetched.total() == 0
+
+
+async def test_a_carrier_that_is_away_is_asked_for_prices_later(start, carrier, store, clock):
+    engine = start()
+    uid = await ended(engine, carrier, store, clock)
+    clock.forward(100)
+    carrier.down = True
+    await engine.turn()
+    await engine.turn()
+    assert carrier.fetched["CA0001"] == 1
+    carrier.down = False
+    carrier.becomes("CA0001", "completed", price_usd=0.02)
+    clock.forward(61)
+    await engine.turn()
+    assert store.attempts.get(uid).figures.cost_carrier_usd == 0.02
+
+
+async def test_nobody_waits_for_a_price(start, carrier, store, clock):
+    engine = start()
+    await ended(engine, carrier, store, clock)
+    clock.forward(100)
+    asked = asyncio.Event()
+
+    async def fetch(call_id):
+        asked.set()
+        await asyncio.Event().wait()
+
+    carrier.fetch = fetch
+    running = asyncio.create_task(engine.run())
+    await asyncio.wait_for(asked.wait(), 20)
+    await asyncio.wait_for(engine.drain(3600), 20)
+    await asyncio.wait_for(running, 20)
+
+
 # --- which call is ours
 
 
@@ -258,3 +418,7 @@ async def test_what_is_over_or_not_begun_is_not_looked_at(engine, store, clock):
     assert next_look(intent) is None
     over = store.attempts.fold(intent.uid, CarrierProgress(CarrierStatus.BUSY), "k", clock.now())
     assert next_look(over) is None
+
+
+def failing(*_arguments, **_more):
+    raise StoreError("the database is held by another program")

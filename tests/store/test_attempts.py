@@ -81,7 +81,7 @@ def test_the_table_itself_forbids_two_live_dials_to_a_number(store):
             " time_limit_s, owner, epoch, ticket_hash, ticket_expires_at, ticket_used_at, dialed_at, dial_deadline,"
             " carrier_call_id, looks, looked_at, facts, phase, disposition, answered_by, error_code, error,"
             " created_at, changed_at, answered_at, ended_at, duration_s, usage, cost_voice_usd, cost_carrier_usd,"
-            " first_word_ms, turns, barge_ins, recording FROM attempts WHERE uid = 'u1'"
+            " first_word_ms, turns, barge_ins, recording, carrier_priced FROM attempts WHERE uid = 'u1'"
         )
 
 
@@ -219,6 +219,61 @@ def test_facts_of_a_later_version_are_read_as_far_as_they_are_known():
     assert facts_from_json({"lost": True, "future": 1}) == Facts(lost=True)
 
 
+def test_an_attempt_whose_end_was_asked_for_is_not_begun(store):
+    attempt = admitted(store)
+    store.attempts.fold("u1", a.HungUpByUs("operator"), "h", NOW)
+    assert store.attempts.begin_dial(attempt, NOW) is None
+    row = store.attempts.get("u1")
+    assert (row.dialed_at, row.disposition, row.error_code) == (None, Disposition.CANCELED, "operator")
+    assert isinstance(admitted(store, "u2"), Attempt)
+
+
+def test_a_lost_attempt_holds_its_number_until_its_call_could_not_last_any_longer(store):
+    begun(store)
+    store.attempts.fold("u1", a.Lost(), "lost", NOW)
+    until = NOW + timedelta(seconds=25 + 660 + 60)
+    denied = store.attempts.admit(new("u2"), NOW)
+    assert isinstance(denied, Defer)
+    assert (denied.until, denied.reason.code) == (until, "freq.inflight")
+    assert isinstance(store.attempts.admit(new("u3", "+34600000022"), NOW), Attempt)
+    assert isinstance(store.attempts.admit(new("u2"), until - timedelta(milliseconds=1)), Defer)
+    assert isinstance(store.attempts.admit(new("u2"), until), Attempt)
+
+
+def test_a_lost_attempt_that_is_accounted_for_frees_its_number(store):
+    begun(store)
+    store.attempts.fold("u1", a.Lost(), "lost", NOW)
+    store.attempts.fold("u1", CarrierProgress(CarrierStatus.CANCELED, NOW), "k", NOW)
+    assert isinstance(store.attempts.admit(new("u2"), NOW), Attempt)
+
+
+def test_an_estimate_never_replaces_the_carriers_own_price(store):
+    begun(store)
+    store.attempts.finish("u1", Figures(cost_carrier_usd=0.5), NOW)
+    store.attempts.finish("u1", Figures(carrier_priced=False), NOW)
+    assert store.attempts.get("u1").figures == Figures(cost_carrier_usd=0.5, carrier_priced=False)
+    store.attempts.finish("u1", Figures(cost_carrier_usd=0.02, carrier_priced=True), NOW)
+    store.attempts.finish("u1", Figures(cost_carrier_usd=0.5, carrier_priced=False, turns=3), NOW)
+    assert store.attempts.get("u1").figures == Figures(cost_carrier_usd=0.02, carrier_priced=True, turns=3)
+    assert store.attempts.finish("nobody", Figures(turns=3), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        ("phone = '+34600000011' AND disposition = 'lost'", "lost_attempts"),
+        (
+            "carrier_priced IS NULL AND answered_at IS NOT NULL AND ended_at BETWEEN 1 AND 2",
+            "attempts_without_price",
+        ),
+    ],
+)
+def test_what_is_asked_all_the_time_has_an_index(store, condition, index):
+    with store.database.read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN SELECT uid FROM attempts WHERE {condition}").fetchall()
+    assert index in str(plan)
+
+
 def test_figures_are_added_as_they_become_known(store):
     begun(store)
     store.attempts.finish("u1", Figures(usage={"input_tokens": 5}, cost_voice_usd=0.01, turns=3), NOW)
@@ -293,6 +348,9 @@ def test_an_outbound_ticket_adopts_its_call_and_is_good_until_used_or_over(store
     begun(store, "u3", "+34600000033")
     store.attempts.fold("u3", a.Interrupted(), "k", NOW)
     assert store.attempts.burn_ticket("u3", "ticket-u3", "CA3", NOW) is None
+    begun(store, "u4", "+34600000044")
+    store.attempts.fold("u4", a.HungUpByUs("operator"), "h", NOW)
+    assert store.attempts.burn_ticket("u4", "ticket-u4", "CA4", NOW) is None
 
 
 def test_a_thousand_tickets_replayed_of_another_call_or_absent_admit_nobody(store):

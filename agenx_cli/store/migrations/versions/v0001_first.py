@@ -12,8 +12,10 @@ depends_on = None
 def upgrade() -> None:
     """Create every table."""
     _attempts()
+    _indexes_of_attempts()
     _of_attempts()
-    _tools()
+    _meetings()
+    _agreed()
     _house()
 
 
@@ -57,8 +59,12 @@ def _attempts() -> None:
         sa.Column("turns", sa.Integer()),
         sa.Column("barge_ins", sa.Integer()),
         sa.Column("recording", sa.Text()),
+        sa.Column("carrier_priced", sa.Boolean()),
         sa.PrimaryKeyConstraint("uid", name="pk_attempts"),
     )
+
+
+def _indexes_of_attempts() -> None:
     live = sa.text("phase < 6")
     outbound = sa.text("direction = 'outbound' AND phase < 6")
     op.create_index(
@@ -72,6 +78,12 @@ def _attempts() -> None:
     op.create_index("one_attempt_per_carrier_call", "attempts", ["carrier_call_id"], unique=True)
     op.create_index("live_attempts", "attempts", ["owner"], sqlite_where=live, postgresql_where=live)
     op.create_index("attempts_by_time", "attempts", ["created_at"])
+    lost = sa.text("disposition = 'lost'")
+    op.create_index("lost_attempts", "attempts", ["phone"], sqlite_where=lost, postgresql_where=lost)
+    unpriced = sa.text("carrier_priced IS NULL AND answered_at IS NOT NULL")
+    op.create_index(
+        "attempts_without_price", "attempts", ["ended_at"], sqlite_where=unpriced, postgresql_where=unpriced
+    )
 
 
 def _of_attempts() -> None:
@@ -99,7 +111,7 @@ def _of_attempts() -> None:
     )
 
 
-def _tools() -> None:
+def _meetings() -> None:
     op.create_table(
         "meetings",
         sa.Column("id", sa.Text(), nullable=False),
@@ -129,6 +141,9 @@ def _tools() -> None:
         postgresql_where=standing,
     )
     op.create_index("meetings_by_attempt", "meetings", ["attempt_uid"])
+
+
+def _agreed() -> None:
     op.create_table(
         "answers",
         _attempt("answers"),
@@ -144,13 +159,6 @@ def _tools() -> None:
         sa.Column("note", sa.Text()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("attempt_uid", name="pk_callbacks"),
-    )
-    op.create_table(
-        "tool_outputs",
-        _attempt("tool_outputs"),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("output", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("attempt_uid", "key", name="pk_tool_outputs"),
     )
 
 

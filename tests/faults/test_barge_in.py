@@ -38,8 +38,6 @@ LEFT_MS = 1_000
 NEAR_MS = 100
 DECIDED_MS = 700
 """A clear that comes so long after a sound is not its doing."""
-AHEAD_MS = 500
-"""More than that is never sent ahead of the ear: of what was deleted as unheard no more can have been sent."""
 RESUMED_MS = 500
 """By then after a short sound the speech goes on."""
 SILENCE = b"\xff"
@@ -273,10 +271,11 @@ class Evidence:
             cleared = number < len(self.clears)
             while waiting and whole[at:end].strip(SILENCE):
                 one = waiting.pop(0)
+                at = end - len(whole[at:end].lstrip(SILENCE))
                 length, upto = self._match(whole, at, end, one.audio)
                 played = self._sounding(whole, at, min(upto, heard))
                 rest = len(whole[at:end].strip(SILENCE))
-                silent = one.kept_ms == 0 and (rest > 8 * AHEAD_MS or played > 8 * NEAR_MS)
+                silent = one.kept_ms == 0 and (length < min(rest, len(one.audio)) or played > 8 * NEAR_MS)
                 if silent or (one.kept_ms is None and one.cancelled):
                     self.unsent.append(one)  # nothing of it was ever sent: this is the next one, which begins alike
                     continue

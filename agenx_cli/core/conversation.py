@@ -13,7 +13,8 @@ none, unless the assistant has fallen silent meanwhile or was asking a question:
 
 *Barge-in.* ``core.bargein`` decides, ``core.playout`` knows what was heard. YIELD clears the carrier, cancels the
 reply, takes back from the model's history what the callee did not hear, and drops its late audio by reply id. If the
-model hears no turn in what made us yield (a cough, a door), it is asked to go on after 1.5 s of quiet.
+model hears no turn in what made us yield (a cough, a door), it is asked to go on after 1.5 s of quiet. The late end of
+a sound that was resumed from decides nothing about the next sound.
 
 *Tools.* Run only from a reply that is still wanted; every call is answered, then one reply is asked for.
 
@@ -286,7 +287,8 @@ class Conversation:
 
     def _on_turn(self, event: signals.TurnCommitted) -> None:
         self._speaking = False
-        self._judge(self._barge.committed())
+        if event.turn_id not in self._asides:
+            self._judge(self._barge.committed())
         self.turns += 1
         self._untold.add(event.turn_id)
         self._quiet_since = self._now
@@ -551,7 +553,7 @@ class Conversation:
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
-        if self._writer.reply_id:
+        if self._writer.reply_id and self._writer.wanted:
             self._out.append(signals.CancelReply(self._id(), self._writer.reply_id))
         for utterance_id in self._spoken.open():
             self._settle(utterance_id, self._playout.heard_ms(utterance_id, self._now))

@@ -82,6 +82,27 @@ def test_an_aside_is_not_answered_while_the_assistant_goes_on():
     assert len(world.of(s.AskReply)) == 1
 
 
+def test_the_late_end_of_an_aside_does_not_decide_about_the_next_sound():
+    world = talking()
+    world.reply(audio_ms=4000, text="Le cuento.")
+    world.run(1000)
+    world.voiced = True
+    world.run(60)
+    world.tell(s.SpeechStarted("t2", world.now))
+    world.run(140)
+    world.voiced = False
+    world.run(500)
+    world.voiced = True
+    world.run(120)
+    world.tell(s.TurnCommitted("t2"))
+    world.run(80)
+    world.voiced = False
+    world.run(6000)
+    assert not world.of(s.ClearPlayout)
+    assert [m.name for m in world.of(s.Measured) if m.name == "resumed"] == ["resumed"] * 2
+    assert bytes(world.line.heard) == World.samples(4000)
+
+
 def test_an_aside_to_a_question_is_its_answer():
     world = talking()
     world.reply(audio_ms=2000, text="¿Le parece bien?")
@@ -1161,6 +1182,49 @@ def test_a_failing_model_is_left_at_the_third_failure_and_says_nothing_more():
     assert world.conversation.ending == Ending("model_failed", "trouble")
     assert len(world.of(s.AskReply)) == 3
     assert not world.of(s.HangUp)
+
+
+def test_a_stream_that_broke_is_no_hang_up_unless_the_last_word_was_said():
+    world = talking()
+    world.tell(s.CalleeGone(clean=False))
+    assert world.conversation.ending == Ending("stream_lost", "trouble")
+    world = talking()
+    world.reply(text="Adiós.", audio_ms=300, calls=[END])
+    world.tell(s.CalleeGone(clean=False))
+    assert world.conversation.ending == Ending("goodbye", "callee")
+
+
+def test_after_the_end_the_model_owes_the_text_of_the_turn_and_the_usage_of_the_reply():
+    world = talking()
+    assert not world.conversation.unfinished
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.CalleeGone())
+    assert [c.reply_id for c in world.of(s.CancelReply)] == ["r1"]
+    assert world.conversation.unfinished
+    world.tell(s.CalleeText("t2", "adiós"))
+    assert world.conversation.unfinished
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert not world.conversation.unfinished
+
+
+def test_a_model_that_is_lost_owes_nothing():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.ModelLost("1006"))
+    assert not world.conversation.unfinished
+    assert not world.of(s.CancelReply)
+
+
+def test_a_reply_that_was_cancelled_already_is_not_cancelled_again_at_the_end():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.voiced = True
+    world.run(700)
+    world.tell(s.CalleeGone())
+    assert len(world.of(s.CancelReply)) == 1
+    assert world.conversation.unfinished
 
 
 # --- figures

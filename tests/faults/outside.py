@@ -199,7 +199,7 @@ class Home:
         if self.over():
             worker.signal("SIGTERM")
             code = await worker.ended()
-            assert code == 143, worker.errors
+            assert code == 0, worker.errors
         else:
             worker.kill()
             await worker.ended()

@@ -4,26 +4,29 @@
 
 A mutant is one change: a comparator moved by one or turned, a number ± 1, ``and`` ↔ ``or``, ``not`` dropped, + ↔ -,
 a boolean turned, a statement deleted, a returned value replaced by None, True or False. The sample is drawn with a
-seed, each module by its size. Each mutant lives in a copy of the project; only the tests of its machine run against it
-(its own module's first), with a light Hypothesis profile. A mutant that hangs is killed by the clock.
+seed, each module by its size. Each mutant lives in a child process of its own (fork: Linux, macOS); only the tests of
+its machine run against it, its own module's first, with a light Hypothesis profile. One that hangs is killed in time.
 """
 
 import argparse
 import ast
 import copy
 import os
-import queue
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.util import spec_from_loader
 from pathlib import Path
+
+import hypothesis.strategies  # noqa: F401 - imported once, for all children
+import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = "agenx_cli/core"
@@ -111,7 +114,7 @@ class _Place(ast.NodeTransformer):
 
 def mutants(module: str) -> list[Mutant]:
     """Every mutant of a module, in the order of its source. Decorators are left alone."""
-    source = (ROOT / CORE / f"{module}.py").read_text("utf-8")
+    source = (Path(CORE) / f"{module}.py").read_text("utf-8")
     found = []
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
@@ -148,48 +151,74 @@ def sample(everything: dict[str, list[Mutant]], size: int, seed: int) -> list[Mu
     return chosen
 
 
-class Worker(threading.Thread):
-    """Owns a copy of the project; tries mutants from the queue until it is empty."""
+class Swap(MetaPathFinder):
+    """Imports the mutated source in the place of one module."""
 
-    def __init__(self, folder: Path, jobs: "queue.Queue[Mutant]", results: list[tuple[Mutant, str]]) -> None:
-        super().__init__()
-        self.folder, self.jobs, self.results = folder, jobs, results
-        for name in ("agenx_cli", "tests", "campaigns"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
+    def __init__(self, name: str, source: str) -> None:
+        self.name, self.source = name, source
 
-    def run(self) -> None:
-        while True:
-            try:
-                mutant = self.jobs.get_nowait()
-            except queue.Empty:
-                return
-            result = self.fate(mutant)
-            self.results.append((mutant, result))
-            if result == "survived":
-                print(f"survived  {CORE}/{mutant.module}.py:{mutant.line}  {mutant.what}", flush=True)
+    def find_spec(self, fullname, path=None, target=None):  # noqa: ARG002 - the protocol's signature
+        return spec_from_loader(fullname, self) if fullname == self.name else None
 
-    def fate(self, mutant: Mutant) -> str:
-        place = self.folder / CORE / f"{mutant.module}.py"
-        good = place.read_text("utf-8")
-        place.write_text(mutant.source, "utf-8")
-        try:
-            return self.tested(mutant.module)
-        finally:
-            place.write_text(good, "utf-8")
+    def create_module(self, spec):  # noqa: ARG002
+        return None
 
-    def tested(self, module: str) -> str:
-        names = list(dict.fromkeys((module, *MACHINES[module])))
-        tests = [f"tests/core/test_{name}.py" for name in names]
-        command = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider", "--tb=no", *tests]
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, capture_output=True, timeout=TIMEOUT_S, check=False,
-                env=os.environ | {"HYPOTHESIS_PROFILE": "light", "PYTHONDONTWRITEBYTECODE": "1"},
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return "timeout"
-        return "survived" if done.returncode == 0 else "killed"
+    def exec_module(self, module):
+        exec(compile(self.source, f"<mutant of {self.name}>", "exec"), module.__dict__)
+
+
+def run_tests(module: str, source: str) -> int:
+    """In a child: the machine's tests against this source. Answers pytest's exit code."""
+    sys.meta_path.insert(0, Swap(f"agenx_cli.core.{module}", source))
+    names = dict.fromkeys((module, *MACHINES[module]))
+    tests = [f"tests/core/test_{name}.py" for name in names]
+    return int(pytest.main(["-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "-W", "ignore", *tests]))
+
+
+def start(mutant: Mutant) -> int:
+    """Fork a child that tries one mutant: everything that does not change is imported already."""
+    child = os.fork()
+    if child:
+        return child
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    code = 1
+    try:
+        code = run_tests(mutant.module, mutant.source)
+    finally:
+        os._exit(code)
+
+
+def attempted(chosen: list[Mutant], workers: int) -> Iterator[tuple[Mutant, str]]:
+    """Every mutant with its fate: killed, timeout or survived."""
+    waiting = list(reversed(chosen))
+    running: dict[int, tuple[Mutant, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < workers:
+            mutant = waiting.pop()
+            running[start(mutant)] = mutant, time.monotonic()
+        for child, (mutant, since) in list(running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                del running[child]
+                yield mutant, "killed" if status else "survived"
+            elif time.monotonic() - since > TIMEOUT_S:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                del running[child]
+                yield mutant, "timeout"
+        time.sleep(0.02)
+
+
+def snapshot(folder: str) -> None:
+    """Work on a copy: nobody's edits change what is measured, and nothing is measured twice."""
+    for name in ("agenx_cli", "tests", "campaigns"):
+        shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    os.environ["HYPOTHESIS_PROFILE"] = "light"
 
 
 def main() -> int:
@@ -201,24 +230,21 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every mutant instead of a sample")
     asked = parser.parse_args()
     began = time.monotonic()
-    everything = {module: mutants(module) for module in MACHINES if asked.only in module}
-    total = sum(len(found) for found in everything.values())
-    chosen = sample(everything, total if asked.all else asked.sample, asked.seed)
-    jobs: queue.Queue[Mutant] = queue.Queue()
-    for mutant in chosen:
-        jobs.put(mutant)
-    results: list[tuple[Mutant, str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        workers = [Worker(Path(folder) / str(n), jobs, results) for n in range(asked.workers)]
-        for module in everything:
-            if workers[0].tested(module) != "killed":
-                continue
-            print(f"error: the tests of {module} fail without any mutant", file=sys.stderr)
+        snapshot(folder)
+        everything = {module: mutants(module) for module in MACHINES if asked.only in module}
+        total = sum(len(found) for found in everything.values())
+        good = [Mutant(module, 0, "none", (Path(CORE) / f"{module}.py").read_text("utf-8")) for module in everything]
+        if any(fate != "survived" for _, fate in attempted(good, asked.workers)):
+            print("error: the tests fail without any mutant", file=sys.stderr)
             return 2
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        results = []
+        chosen = sample(everything, total if asked.all else asked.sample, asked.seed)
+        for mutant, fate in attempted(chosen, asked.workers):
+            results.append((mutant, fate))
+            if fate == "survived":
+                print(f"survived  {CORE}/{mutant.module}.py:{mutant.line}  {mutant.what}", flush=True)
+        os.chdir(ROOT)
     fates = Counter((mutant.module, fate) for mutant, fate in results)
     for module, found in everything.items():
         figures = {fate: fates[module, fate] for fate in ("killed", "timeout", "survived")}

@@ -28,18 +28,22 @@ def env(captured):
 
 
 def test_every_realtime_event_is_one_of_the_openai_package(wire):
-    counted = Counter()
+    counted, errors = Counter(), Counter()
     for record in wire("voice"):
         check = {"client": check_client_event, "server": check_server_event}[record["dir"]]
-        check(record["event"])
-        counted[record["dir"], record["event"]["type"]] += 1
+        event = record["event"]
+        check(event)
+        counted[record["dir"], event["type"]] += 1
+        if event["type"] == "error":
+            errors[event["error"]["code"]] += 1
     sessions = len({record["session"] for record in wire("voice")})
     for side in ("client", "server"):
         kinds = {kind: number for (by, kind), number in counted.items() if by == side}
         print(f"{sum(kinds.values())} {side} events of {len(kinds)} kinds in {sessions} sessions: {kinds}")
         assert sum(kinds.values()) > 1000
     assert counted["client", "response.cancel"] + counted["client", "conversation.item.truncate"] > 0
-    assert counted["server", "error"] == 0
+    print(f"errors of the server: {dict(errors)}")
+    assert set(errors) <= {"response_cancel_not_active"}, "a cancellation may cross the reply's own end, nothing else"
 
 
 def test_every_rest_request_and_answer_is_twilios(wire):

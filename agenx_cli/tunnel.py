@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Mapping
@@ -168,8 +169,9 @@ class NgrokTunnel:
 
         config = self._configure()
         if not os.path.exists(config.ngrok_path):  # noqa: ASYNC240, PTH110 - one look at the file system
-            async with asyncio.timeout(DOWNLOAD_S):
-                await asyncio.to_thread(installer.install_ngrok, config.ngrok_path)
+            with contextlib.redirect_stdout(sys.stderr):  # it draws its progress on stdout, which is for data
+                async with asyncio.timeout(DOWNLOAD_S):
+                    await asyncio.to_thread(installer.install_ngrok, config.ngrok_path)
         return config
 
     def _configure(self) -> "PyngrokConfig":

@@ -18,6 +18,7 @@ To add a verb
 import signal
 import sys
 import traceback
+import warnings
 from types import TracebackType
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -114,6 +115,7 @@ app.add_typer(config.app, name="config", rich_help_panel=SETUP)
 def main() -> NoReturn:
     """The ``agenx`` command: run, then exit with the code of what happened."""
     stdio_in_utf8()
+    warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)  # 3.13 has it from audioop-lts
     sys.excepthook = _unexpected
     signal.signal(signal.SIGTERM, _terminated)
     sys.exit(_run())

@@ -38,11 +38,13 @@ def call(
     host: Annotated[str | None, typer.Option(metavar="HOST", help="Where our own server listens.")] = None,
     port: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="0: any free port.")] = None,
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="An address that leads here.")] = None,
+    tunnel: Annotated[str, typer.Option(metavar="NAME", help="How to get an address without --public-url.")] = "ngrok",
 ) -> int:
     """Call one number and watch the conversation.
 
     Ctrl-C asks the assistant to say goodbye; a second one hangs up.
     """
+    check_tunnel(tunnel)
     shown = frame(ctx)
     settings = shown.settings(simulate=simulate, host=host, port=port, public_url=public_url)
     wanted = _wanted(
@@ -111,6 +113,12 @@ def _wanted(
         raise PolicyError(reason.sentence, code=reason.code, fix=reason.fix)
     ours = number_of(from_, region or loaded.region) if from_ else ""
     return Wanted(to, ours, loaded, folder.resolve(), assignment, listen, detach)
+
+
+def check_tunnel(name: str) -> None:
+    """The one tunnel there is. Raises UsageError for another."""
+    if name != "ngrok":
+        raise UsageError(f"there is no tunnel named {name!r}", fix="--tunnel ngrok, or --public-url https://…")
 
 
 def check_notice(assignment: "Assignment") -> None:

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from agenx_cli.cli.frame import frame
-from agenx_cli.errors import UsageError
 
 
 def serve(
@@ -28,14 +27,13 @@ def serve(
 
     The first Ctrl-C takes no new calls and lets live ones finish; the second hangs up.
     """
-    from agenx_cli.cli.call import check_notice
+    from agenx_cli.cli.call import check_notice, check_tunnel
     from agenx_cli.cli.running import run
     from agenx_cli.cli.serving import Serving
     from agenx_cli.ports import Assignment
     from agenx_cli.wiring import playbook_named
 
-    if tunnel != "ngrok":
-        raise UsageError(f"there is no tunnel named {tunnel!r}", fix="--tunnel ngrok, or --public-url https://…")
+    check_tunnel(tunnel)
     shown = frame(ctx)
     settings = shown.settings(simulate=simulate, host=host, port=port, public_url=public_url)
     loaded = playbook_named(settings, playbook)

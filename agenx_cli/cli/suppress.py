@@ -110,7 +110,7 @@ def import_file(
         added = sum(store.suppression.add(number, reason, f"file {file.name}", now) for number in numbers)
     bad = [{"line": line, "code": b.code, "reason": b.reason, "fix": b.fix} for line, b in rejected]
     out.document({"added": added, "already": len(numbers) - added, "rejected": bad})
-    out.line(f"{added} added, {len(numbers) - added} already there, {len(rejected)} rows without a usable number.")
+    out.line(f"{added} added, {len(numbers) - added} already there, {len(rejected)} without a usable number.")
     for line, complaint in rejected:
         out.warn(f"line {line}: {complaint.reason} ({complaint.fix})")
     return 0

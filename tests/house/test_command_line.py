@@ -91,6 +91,12 @@ def test_json_may_be_asked_for_before_and_after_the_command(args, clean_environm
     assert json.loads(done.stdout)["home"] == str(clean_environment)
 
 
+def test_help_names_a_value_only_where_one_is_taken():
+    told = agenx("call", "--help").stdout
+    assert "--dry-run" in told
+    assert "<bool>" not in told + agenx("--help").stdout
+
+
 def test_words_behind_two_dashes_are_nobodys_flags():
     assert hoist(["call", "--var", "a=b", "--json", "--", "--json", "-o"]) == [
         "--json", "call", "--var", "a=b", "--", "--json", "-o",

@@ -71,6 +71,27 @@ def test_quiet_and_verbose_decide_about_stderr_only():
     assert err.getvalue() == "note\ndetail\n"
 
 
+def test_a_fix_wraps_at_words_under_itself_in_a_terminal_and_stays_one_line_in_a_pipe(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output, out, err = printed(terminal=True, colour=False)
+    output.error(AgenxError("it broke", fix="take the one and then the other " * 4 + "https://example.com/" + "x" * 70))
+    output.labelled("✗", "red", "a check with a long name: " + "and long words " * 6)
+    rows = err.getvalue().splitlines()
+    assert rows[1].startswith("fix: take")
+    assert all(row.startswith("     ") for row in rows[2:])
+    assert rows[-1].endswith("/" + "x" * 70)
+    assert max(map(len, [*rows[:-1], *out.getvalue().splitlines()])) <= 60
+    output, _, err = printed()
+    output.error(AgenxError("it broke", fix="one and " * 40))
+    assert len(err.getvalue().splitlines()) == 2
+
+
+def test_speech_that_was_never_heard_is_no_line():
+    output, out, _ = printed()
+    output.said(4_000, "assistant", "")
+    assert out.getvalue() == ""
+
+
 def test_a_table_is_at_most_80_columns_and_loses_nothing():
     output, out, _ = printed()
     output.table(["name", "what"], [["x" * 70, "y" * 70], ["[bold]z[/bold]", None]])

@@ -83,6 +83,7 @@ class Conversation:
         self._opening = opening
         self._limits = limits
         self._out: list[Command] = []
+        self._first_line: list[Command] = [signals.Line("opening", "assistant", opening, 0)]
         self._now = 0
         self._ids = 0
         self._ready = False
@@ -119,7 +120,8 @@ class Conversation:
 
     def handle(self, event: Event, now: int) -> list[Command]:
         """What to do about an event that happened ``now`` (milliseconds since the stream began)."""
-        self._out = []
+        self._out = self._first_line
+        self._first_line = []
         self._now = now
         if self.ending is None:
             self._dispatch(event)
@@ -186,7 +188,6 @@ class Conversation:
         self._ready = True
         self._quiet_since = self._now
         self._out.append(signals.TellModel(self._id(), "assistant", self._opening))
-        self._out.append(signals.Line("opening", "assistant", self._opening, 0))
 
     def _on_answered_by(self, event: signals.AnsweredBy) -> None:
         """A machine is hung up on before a pitch; a verdict against somebody who talks with us is not believed."""

@@ -75,11 +75,16 @@ class Spoken:
         return [key for key, found in self._utterances.items() if not found.final]
 
     def settle(self, utterance_id: str, heard_ms: int | None = None) -> Line | None:
-        """The final line of an utterance of which ``heard_ms`` were heard (None: all), or None if it has one."""
+        """The final line of an utterance of which ``heard_ms`` were heard (None: all).
+
+        None if it has one, or if nothing of it was heard: it was never said.
+        """
         utterance = self._utterances[utterance_id]
         if utterance.final:
             return None
         utterance.final = True
+        if heard_ms == 0:
+            return None
         return _line(utterance_id, utterance, utterance.total_ms if heard_ms is None else heard_ms)
 
 

@@ -31,6 +31,23 @@ def test_the_model_is_told_what_the_opening_said_and_asked_for_nothing():
     assert not world.of(s.AskReply)
 
 
+def test_the_opening_is_on_record_even_if_the_call_ends_before_the_model_is_ready():
+    world = World(opening="Hola, soy Clara.")
+    world.tell(s.CalleeGone())
+    assert [line.text for line in world.of(s.Line)] == ["Hola, soy Clara."]
+
+
+def test_what_was_never_heard_is_no_line():
+    world = talking()
+    world.tell(s.SpeechStarted("t2", 0))
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(500)))
+    world.tell(s.ReplyText("r1", "u1", "Nunca dicho."))
+    world.voiced = True
+    world.run(600)
+    assert all(line.text != "" and "Nunca" not in line.text for line in world.of(s.Line))
+
+
 def test_a_turn_brings_exactly_one_reply():
     world = talking()
     world.reply(audio_ms=300)

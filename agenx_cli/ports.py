@@ -100,6 +100,11 @@ class CarrierNumber:
     application: str | None = None
     trunk: str | None = None
 
+    @property
+    def bound_to(self) -> str | None:
+        """What takes the number's calls whatever ``voice_url`` says, in words; None when nothing does."""
+        return "a TwiML app" if self.application else "a SIP trunk" if self.trunk else None
+
 
 class Carrier(Protocol):
     """The telephone network. Every method but ``place`` may be repeated freely and retries by itself."""

@@ -78,7 +78,7 @@ def _usable(number: CarrierNumber | None) -> CarrierNumber:
             provider="twilio",
             fix="set it to a voice-capable number, or start with --no-set-webhook",
         )
-    bound = "a TwiML app" if number.application else "a SIP trunk" if number.trunk else None
+    bound = number.bound_to
     if bound is not None:
         raise CarrierError(
             f"calls to TWILIO_PHONE_NUMBER go to {bound}, whatever its webhook says",

@@ -1,22 +1,35 @@
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
+from pathlib import Path
 
+import httpx2
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from typer.testing import CliRunner
 
 from agenx_cli.bridge import server
 from agenx_cli.cli.app import app
+from agenx_cli.cli.doctor.carrier import concurrency
 from agenx_cli.cli.doctor.check import Check
+from agenx_cli.cli.doctor.echo import Echo
 from agenx_cli.cli.doctor.examine import checks
 from agenx_cli.cli.doctor.live import live_trace
 from agenx_cli.cli.doctor.report import exit_code
+from agenx_cli.cli.doctor.ring import Ring
 from agenx_cli.cli.doctor.trace import Trace
+from agenx_cli.cli.running import Interrupts
+from agenx_cli.clock import SystemClock
 from agenx_cli.errors import ServerStartError
 from agenx_cli.settings import load_settings
+from agenx_cli.store.records import WorkerRecord
+from agenx_cli.store.store import open_store
 from tests.telephony.twilio_server import AC, TwilioServer, error, number, page, says
 
 OWN = "+34910000001"
@@ -49,6 +62,13 @@ def outside(monkeypatch):
     return prepare
 
 
+async def never(*_) -> str:
+    raise AssertionError("rung")
+
+
+look = partial(checks, call=never)
+
+
 def named(made: list[Check], name: str) -> Check:
     (found,) = [check for check in made if check.name == name]
     return found
@@ -57,14 +77,14 @@ def named(made: list[Check], name: str) -> Check:
 async def seen(outside, routes: dict, **env: str) -> list[Check]:
     async with TwilioServer(routes=WELL | routes, script=[error(404, 20404)]) as twilio:
         outside(twilio.url, **env)
-        return await checks(load_settings())
+        return await look(load_settings())
 
 
 # --- without a network
 
 
 async def test_nothing_set_is_told_with_a_fix_for_each(clean_environment):
-    made = await checks(load_settings(), offline=True)
+    made = await look(load_settings(), offline=True)
     missing = [check for check in made if check.status == "failed"]
     assert [check.name for check in missing] == [
         "setting: OpenAI key",
@@ -83,20 +103,51 @@ async def test_nothing_set_is_told_with_a_fix_for_each(clean_environment):
 async def test_an_address_that_is_set_is_enough(monkeypatch):
     monkeypatch.setenv("NGROK_AUTHTOKEN", "2abcdefgh")
     monkeypatch.setenv("AGENX_NGROK_URL", "https://me.ngrok.app")
-    assert named(await checks(load_settings(), offline=True), "setting: public address").detail.startswith("ngrok, ")
+    assert named(await look(load_settings(), offline=True), "setting: public address").detail.startswith("ngrok, ")
     monkeypatch.setenv("AGENX_PUBLIC_URL", "https://calls.example.com")
-    assert "calls.example.com" in named(await checks(load_settings(), offline=True), "setting: public address").detail
+    assert "calls.example.com" in named(await look(load_settings(), offline=True), "setting: public address").detail
 
 
-async def test_a_rehearsal_looks_at_no_network():
-    made = await checks(load_settings({"simulate": "1"}))
-    assert named(made, "network").detail == "a rehearsal needs none"
+async def test_a_rehearsal_is_looked_at_in_a_world_of_its_own():
+    told: list[Check] = []
+    made = await look(load_settings({"simulate": "1"}), tell=told.append)
+    assert told == made
+    assert named(made, "simulators").status == "ok"
+    assert named(made, "Twilio account").status == "ok"
+    assert named(made, "model session").status == "ok"
+    assert exit_code(made) == 0
+
+
+async def test_a_rehearsal_needs_no_account():
+    made = await look(load_settings({"simulate": "1"}), offline=True)
+    assert named(made, "setting: OpenAI key").detail == "none needed: a rehearsal has its own"
+    assert exit_code(made) == 0
+
+
+async def test_a_rehearsal_that_is_running_is_left_alone():
+    rehearsal = load_settings({"simulate": "1"})
+    store = open_store(rehearsal.database_url)
+    store.worker.acquire(WorkerRecord("me", 1, "here", None, "serve", SystemClock().now(), None))
+    made = await look(rehearsal)
+    assert "is running" in named(made, "simulators").detail
+    assert "agenx serve is running" in named(made, "database").detail
+    assert exit_code(made) == 0
+    store.close()
+
+
+async def test_a_rehearsal_that_cannot_start_says_why():
+    rehearsal = load_settings({"simulate": "1"})
+    rehearsal.home.mkdir(parents=True)
+    (rehearsal.home / "clock.json").write_text("{")
+    made = await look(rehearsal)
+    assert (named(made, "simulators").status, exit_code(made)) == ("failed", 1)
+    assert "delete" in named(made, "simulators").fix
 
 
 async def test_a_data_directory_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AGENX_HOME", str(tmp_path / "file" / "home"))
-    made = await checks(load_settings({}), offline=True)
+    made = await look(load_settings({}), offline=True)
     assert named(made, "data directory").status == "failed"
     assert "AGENX_HOME" in named(made, "data directory").fix
     assert not [check for check in made if check.name == "database"]
@@ -105,18 +156,18 @@ async def test_a_data_directory_that_cannot_be_written(monkeypatch, tmp_path):
 async def test_a_full_disk(monkeypatch):
     usage = shutil.disk_usage(".")._replace(free=3_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
-    assert named(await checks(load_settings(), offline=True), "disk space").detail == "3 MB free"
+    assert named(await look(load_settings(), offline=True), "disk space").detail == "3 MB free"
 
 
 async def test_a_damaged_database(clean_environment):
     clean_environment.mkdir()
     (clean_environment / "agenx.db").write_bytes(b"not a database at all" * 100)
-    assert named(await checks(load_settings(), offline=True), "database").status == "failed"
+    assert named(await look(load_settings(), offline=True), "database").status == "failed"
 
 
 async def test_a_playbook_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv("AGENX_PLAYBOOK", str(tmp_path / "nowhere"))
-    made = await checks(load_settings(), offline=True)
+    made = await look(load_settings(), offline=True)
     assert named(made, "playbook").status == "failed"
     assert named(made, "time zone").status == "skipped"
 
@@ -192,6 +243,25 @@ async def test_each_trouble_has_its_fix(outside, name, path, answer, fix):
     assert exit_code(made) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "cap", "status", "told"),
+    [
+        ("trial", 1, "ok", "5"),
+        ("trial", 5, "ok", "5 at a time"),
+        ("trial", 6, "failed", "trial"),
+        ("full", 2, "ok", "at least 2"),
+        ("full", 3, "skipped", "cannot be seen"),
+        ("of the future", 1, "ok", "at least 2"),
+    ],
+)
+def test_calls_at_once_are_held_against_what_the_kind_of_account_is_known_to_have(kind, cap, status, told):
+    check = concurrency(kind, cap)
+    assert check.status == status
+    assert told in check.detail
+    assert f"{cap} at a time" in check.detail
+    assert (check.fix is None) == (status == "ok")
+
+
 async def test_what_cannot_be_known_fails_nothing(outside):
     made = await seen(
         outside, {"/Balance.json": says(200, {"balance": None}), "/DialingPermissions/Countries/ES": error(404, 20404)}
@@ -220,6 +290,19 @@ async def test_a_session_that_is_refused_says_so(outside):
     made = await seen(outside, {"/realtime": says(401, {})})
     assert named(made, "model session").status == "failed"
     assert named(made, "model session").credentials
+
+
+async def test_the_model_looked_at_is_the_one_that_calls_would_use(outside, tmp_path):
+    shutil.copytree(Path(__file__).parents[2] / "campaigns" / "agenx-ai", tmp_path / "mine")
+    file = tmp_path / "mine" / "playbook.toml"
+    file.write_text(
+        file.read_text("utf-8").replace('voice = "marin"', 'voice = "marin"\nmodel = "gpt-realtime-2"'), "utf-8"
+    )
+    other = {"/models/gpt-realtime-2": says(200, {}), "/models/gpt-realtime-3": says(200, {})}
+    made = await seen(outside, other, AGENX_PLAYBOOK=str(tmp_path / "mine"))
+    assert named(made, "model access").detail == "gpt-realtime-2"
+    made = await seen(outside, other, AGENX_PLAYBOOK=str(tmp_path / "mine"), AGENX_MODEL="gpt-realtime-3")
+    assert named(made, "model access").detail == "gpt-realtime-3"
 
 
 async def test_a_model_that_cannot_be_reached(outside, free_port):
@@ -259,7 +342,7 @@ async def test_an_address_that_leads_elsewhere_fails(outside, monkeypatch, free_
     monkeypatch.setattr("agenx_cli.wiring.PROBE_PAUSE_S", 0)
     async with TwilioServer(routes=WELL, script=[says(200, {"nonce": "mine"})]) as twilio:
         outside(twilio.url, PORT=str(free_port), AGENX_PUBLIC_URL=twilio.url)
-        made = await checks(load_settings())
+        made = await look(load_settings())
     assert "something else answers" in named(made, "public address").detail
     assert named(made, "public address").fix
 
@@ -268,11 +351,8 @@ async def test_an_address_that_leads_elsewhere_fails(outside, monkeypatch, free_
 
 
 async def test_a_live_call_waits_until_everything_before_it_is_well():
-    async def never(*_):
-        raise AssertionError("rung")
-
     settings = load_settings({"twilio_api_url": "http://127.0.0.1:9"})
-    made = await checks(settings, live="+34600000001", call=never)
+    made = await look(settings, live="+34600000001")
     assert named(made, "live call").status == "skipped"
 
 
@@ -308,6 +388,86 @@ async def test_what_a_trace_lacks_is_judged(statuses, signed, fix):
     assert fix in check.fix
 
 
+async def test_a_live_call_beside_a_running_server_says_who_is_in_the_way(simulators):
+    settings = load_settings().overlay(simulators)
+    store = open_store(settings.database_url)
+    store.worker.acquire(WorkerRecord("me", 1, "here", None, "serve", SystemClock().now(), None))
+    check = await live_trace(settings, "+34600000001", Ring(Interrupts(), print))
+    assert check.status == "failed"
+    assert "agenx serve" in check.detail
+    assert "end that process" in check.fix
+    store.close()
+
+
+def frame(side: str, event: str, **more) -> tuple[str, str]:
+    return side, json.dumps({"event": event, **more})
+
+
+def tone(level: int, ms: int = 20) -> bytes:
+    """A square wave of a level from 0 (silence) to 7."""
+    high, low = (0xFF, 0x7F) if level == 0 else (0x80 + 16 * (8 - level), 16 * (8 - level))
+    return bytes(high if step % 8 < 4 else low for step in range(8 * ms))
+
+
+def test_a_trace_tells_what_a_clear_did():
+    moments = iter(range(1000))
+    trace = Trace(now=lambda: next(moments) / 1000)
+    assert trace.interruption() == {"clear_seen": False}
+    seen = [
+        *(frame("agenx", "mark", mark={"name": name}) for name in "abc"),
+        frame("carrier", "mark", mark={"name": "a"}),
+        frame("agenx", "clear"),
+        frame("carrier", "mark", mark={"name": "b"}),
+        frame("carrier", "media", media={"payload": "not base64"}),
+        frame("carrier", "mark", mark={"name": "c"}),
+    ]
+    for side, text in seen:
+        trace._frame(side, text)
+    told = trace.interruption()
+    assert (told["clear_seen"], told["marks_waiting"]) == (True, 2)
+    assert len(told["marks_back_after_ms"]) == 2
+    assert all(0 < after < 20 for after in told["marks_back_after_ms"])
+
+
+@pytest.mark.parametrize("delay_ms", [0, 240, 560])
+def test_a_line_that_gives_back_what_it_is_played_is_heard_as_an_echo(delay_ms):
+    chance, echo = random.Random(5), Echo()
+    said = [tone(chance.randint(0, 7)) for _ in range(300)]
+    echo.sent(1000, b"".join(said))  # at once, as a reply comes: the carrier plays it in real time
+    for step, audio in enumerate(said):
+        echo.came(1000 + 20 * step + delay_ms, audio)
+    told = echo.measured()
+    assert told["heard"]
+    assert told["delay_ms"] == delay_ms
+    assert told["likeness"] > 0.9
+
+
+def test_two_who_take_turns_are_no_echo():
+    chance, echo = random.Random(6), Echo()
+    for turn in range(8):
+        for step in range(100):
+            at = 20 * (100 * turn + step)
+            loud = tone(chance.randint(3, 7))
+            if turn % 2 == 0:
+                echo.sent(at, loud)
+            echo.came(at, tone(0) if turn % 2 == 0 else loud)
+    assert echo.measured()["heard"] is False
+
+
+def test_too_little_or_nothing_but_silence_is_not_judged_as_an_echo():
+    echo = Echo()
+    assert echo.measured()["heard"] is None
+    echo.sent(0, tone(5, 400))
+    echo.came(0, tone(5))
+    assert echo.measured() == {"heard": None, "likeness": None, "delay_ms": None}
+    for step in range(200):
+        echo.came(20 * step, tone(0))
+    echo.sent(500, tone(5, 3000))
+    assert echo.measured()["heard"] is False
+    echo.cleared(600)
+    assert echo.measured()["heard"] is None, "what was cleared was never played"
+
+
 async def test_a_trace_sees_frames_and_callbacks_and_keeps_nothing_private():
     moments = iter(range(1000))
     trace = Trace(now=lambda: next(moments) / 1000)
@@ -328,7 +488,6 @@ async def test_a_trace_sees_frames_and_callbacks_and_keeps_nothing_private():
     watched.add_api_route("/healthz", _echo)
     watched.add_api_websocket_route("/media-stream", stream)
     watched.add_middleware(trace.observe)
-    import httpx2
     from websockets.asyncio.client import connect
 
     async with server.serving(watched, server.bind("127.0.0.1", 0)) as port, httpx2.AsyncClient() as client:
@@ -343,25 +502,29 @@ async def test_a_trace_sees_frames_and_callbacks_and_keeps_nothing_private():
             await ws.send(json.dumps({"event": "start", "start": 7}))
             await ws.send(json.dumps({"event": "media", "media": {"payload": "AAA="}}))
             await ws.send(json.dumps({"event": "mark", "mark": {"name": "a word"}}))
-            assert [json.loads(frame)["event"] async for frame in ws] == ["media", "clear"]
+            events = [json.loads(frame)["event"] async for frame in ws]
+            assert events == ["media", "media", "mark", "clear"], "the clear gets something to throw away"
     document = trace.document(SECRET, base)
     assert document["upgrade"]["signed_over"] == "none of ours"
     assert document["media"] == {
         "carrier_frames": 1,
         "carrier_bytes": 2,
-        "agenx_frames": 1,
-        "agenx_bytes": 3,
+        "agenx_frames": 2,
+        "agenx_bytes": 1603,
         "longest_gap_ms": 0,
     }
     assert [(frame["from"], frame["event"], frame["mark"]) for frame in document["marks_and_clears"]] == [
         ("carrier", "unreadable", None),
         ("carrier", "mark", 1),
+        ("agenx", "mark", 2),
         ("agenx", "clear", None),
     ]
     first, second = document["callbacks"]
     assert (first["route"], first["CallStatus"], first["SequenceNumber"]) == ("/twilio/status", "busy", "2")
     assert (first["answered"], first["idempotency_token"]) == (200, True)
     assert second["form"] == "unreadable"
+    assert document["ulaw"] == {"carrier": False, "model": True}
+    assert document["interruption"]["clear_seen"]
     text = json.dumps(document)
     for private in (OWN, "CA1", "attempt17", SECRET, "a word", "AAAA"):
         assert private not in text
@@ -384,18 +547,51 @@ def agenx(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_doctor_on_the_command_line_rings_the_operator_and_leaves_a_trace(simulators, clean_environment, free_port):
+    persona = {"number": "+34600000001", "persona": "interrupts"}
+    httpx2.post(f"{simulators['AGENX_TWILIO_API_URL']}/sim/persona", json=persona, trust_env=False).raise_for_status()
     done = agenx("doctor", "--live", "+34600000001", "--yes", "--json", **simulators, PORT=str(free_port))
     assert done.returncode == 0, done.stderr + done.stdout
     document = json.loads(done.stdout)
     assert document["ok"]
     (live,) = [check for check in document["checks"] if check["check"] == "live call"]
     assert "initiated, ringing, in-progress, completed; stream signed over ws://HOST" in live["detail"]
+    assert "a clear was seen" in live["detail"]
+    assert "talk over it once" in done.stderr
     (trace,) = (clean_environment / "doctor").glob("live-*.json")
     written = trace.read_text()
-    assert json.loads(written)["upgrade"]["start"]["parameters"] == ["attempt", "ticket"]
+    seen = json.loads(written)
+    assert seen["upgrade"]["start"]["parameters"] == ["attempt", "ticket"]
+    assert seen["ulaw"] == {"carrier": True, "model": True}
+    assert len(seen["interruption"]["marks_back_after_ms"]) == seen["interruption"]["marks_waiting"] > 0
+    assert seen["echo"]["heard"] is False
     assert "600000001" not in written
     for secret in ("TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "TWILIO_ACCOUNT_SID"):
         assert simulators[secret] not in written + done.stdout + done.stderr
+
+
+def calls_to(number: str, url: str) -> list[dict]:
+    calls = httpx2.get(f"{url}/ledger", trust_env=False).json()["calls"]
+    return [call for call in calls if call["to"] == number]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process")
+def test_ctrl_c_in_the_live_call_ends_it_and_not_only_us(simulators, clean_environment, free_port):
+    url = simulators["AGENX_TWILIO_API_URL"]
+    silent = {"number": "+34600000009", "persona": "silent"}
+    httpx2.post(f"{url}/sim/persona", json=silent, trust_env=False).raise_for_status()
+    command = [sys.executable, "-m", "agenx_cli", "doctor", "--live", "+34600000009", "--yes"]
+    env = {**os.environ, **simulators, "PORT": str(free_port)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "talk over it once" in process.stderr.readline()
+        while not calls_to("+34600000009", url):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=40)[1]
+    assert process.returncode == 130
+    assert "Saying goodbye" in told
+    (call,) = calls_to("+34600000009", url)
+    assert call["ended_at"]
 
 
 def test_doctor_for_people_ticks_and_fixes_and_exits_with_4_for_a_wrong_token(simulators):
@@ -427,3 +623,10 @@ def test_each_check_is_a_line_of_jsonl():
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["event"] for line in lines} == {"check"}
     assert [line["status"] for line in lines if line["check"] == "network"] == ["skipped"]
+
+
+def test_a_rehearsal_is_looked_at_by_flag_or_environment(monkeypatch):
+    assert CliRunner().invoke(app, ["doctor", "--offline"]).exit_code == 1
+    assert CliRunner().invoke(app, ["doctor", "--offline", "--simulate"]).exit_code == 0
+    monkeypatch.setenv("AGENX_SIMULATE", "1")
+    assert CliRunner().invoke(app, ["doctor", "--offline"]).exit_code == 0

@@ -13,10 +13,11 @@ from agenx_cli.telephony.twilio.rest import TwilioCarrier
 
 LOW_BALANCE = 1.0
 _CONSOLE = "log in to https://console.twilio.com"
-_LIMITS = {
-    "trial": "5 calls at once, verified recipients only, 30 days",
-    "full": "2 calls at once until a Primary Customer Profile is approved (individual 3, business unlimited)",
-}
+AT_ONCE = 1
+"""How many calls agenx itself places at once: ``agenx call`` places one, and nothing else dials yet."""
+TRIAL_AT_ONCE, UNAPPROVED_AT_ONCE = 5, 2
+"""Twilio's limits since February 2026 (https://support.twilio.com/hc/en-us/articles/223180028). An account that is no
+trial has 2 until its Primary Customer Profile is approved, then 3 (individual) or none (business)."""
 
 
 async def carrier_checks(settings: Settings, tell: Tell, *, callee: str | None = None) -> None:
@@ -32,7 +33,7 @@ async def carrier_checks(settings: Settings, tell: Tell, *, callee: str | None =
         if kind is None:
             return
         tell(await _money(token))
-        tell(skipped("Twilio limits", f"1 call a second by default; {_LIMITS.get(kind, _LIMITS['full'])}"))
+        tell(concurrency(kind))
         asking = _carrier(account, stack, with_key=True) if account.api_key else token
         phone = settings.twilio_phone_number
         if phone is None:
@@ -71,6 +72,20 @@ async def _signs_in(carrier: TwilioCarrier, tell: Tell) -> str | None:
     return account.kind
 
 
+def concurrency(kind: str, cap: int = AT_ONCE) -> Check:
+    """Whether ``cap`` calls at once are within the account's limit, as far as that can be known from here."""
+    name, ours = "Twilio calls at once", f"agenx dials {cap} at a time"
+    if kind == "trial":
+        detail = f"a trial account has {TRIAL_AT_ONCE}, to verified numbers only; {ours}"
+        fix = f"dial {TRIAL_AT_ONCE} at a time or fewer, or upgrade the account"
+        return passed(name, detail) if cap <= TRIAL_AT_ONCE else failed(name, detail, fix)
+    detail = f"at least {UNAPPROVED_AT_ONCE}; {ours}"
+    if cap <= UNAPPROVED_AT_ONCE:
+        return passed(name, detail)
+    why = "an approved Primary Customer Profile has 3 (individual) or no limit (business); that cannot be seen here"
+    return skipped(name, f"{detail}. {why}", "see Trust Hub > Customer Profiles in the Twilio console")
+
+
 async def _money(carrier: TwilioCarrier) -> Check:
     name = "Twilio balance"
     try:
@@ -104,7 +119,7 @@ def _usable(name: str, number: CarrierNumber) -> Check:
     shown = mask(number.number)
     if not number.voice:
         return failed(name, f"{shown} cannot carry voice", "buy a number with the voice capability, and set it")
-    bound = "a TwiML app" if number.application else "a SIP trunk" if number.trunk else None
+    bound = number.bound_to
     if bound is not None:
         return failed(
             name,

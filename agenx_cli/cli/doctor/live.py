@@ -50,7 +50,15 @@ def _judged(document: dict[str, Any], path: Path) -> Check:
     if not signed.startswith("ws"):
         fix = "check TWILIO_AUTH_TOKEN and the public address, and report the trace"
         return failed(_NAME, f"the media stream was not opened as it should be ({signed}); trace: {path}", fix)
-    return passed(_NAME, f"{', '.join(statuses)}; stream signed over {signed}; trace: {path}")
+    seen = f"{', '.join(statuses)}; stream signed over {signed}; {_interrupted(document['interruption'])}"
+    return passed(_NAME, f"{seen}; trace: {path}")
+
+
+def _interrupted(seen: dict[str, Any]) -> str:
+    if not seen["clear_seen"]:
+        return "no clear was seen, because nobody talked over the assistant"
+    back = seen["marks_back_after_ms"]
+    return f"a clear was seen, and {len(back)} of the {seen['marks_waiting']} marks behind it came back"
 
 
 def _reach(statuses: list[str]) -> str:

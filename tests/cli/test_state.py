@@ -179,7 +179,7 @@ def test_a_file_of_numbers_is_imported_row_by_row(tmp_path, store):
     assert (result["added"], result["already"]) == (2, 0)
     assert [(row["line"], row["code"]) for row in result["rejected"]] == [(5, "num.invalid")]
     again = run("suppress", "import", str(file), "--region", "ES")
-    assert "0 added, 2 already there, 1 rows without" in again.stdout
+    assert "0 added, 2 already there, 1 without" in again.stdout
     assert "line 5" in again.output
 
 

@@ -213,7 +213,7 @@ class Evidence:
     def judge(self):
         """Compare the three records."""
         self.utterances = self._generated()
-        self.last = next(reversed(self.utterances.values()), None)
+        self.last = next(reversed(self.utterances.values()), None)  # the callee may hang up before it is taken back
         stream = self.shown["streams"][0]
         whole = b"".join(audio for audio in self.sent if audio is not None)
         self._claim(len(whole) == stream["written"], "the carrier wrote down what it was sent")
@@ -276,7 +276,7 @@ class Evidence:
                 played = self._sounding(whole, at, min(upto, heard))
                 rest = len(whole[at:end].strip(SILENCE))
                 silent = one.kept_ms == 0 and (length < min(rest, len(one.audio)) or played > 8 * NEAR_MS)
-                if silent or (one.kept_ms is None and one.cancelled):
+                if silent or (one.kept_ms is None and one.cancelled and one is not self.last):
                     self.unsent.append(one)  # nothing of it was ever sent: this is the next one, which begins alike
                     continue
                 self.places.append(Place(at, upto, one, number if cleared else None, played, length))
@@ -311,7 +311,7 @@ class Evidence:
         for place in self.places:
             one, sent_ms, played_ms = place.utterance, place.sent / 8, place.played / 8
             if one.kept_ms is None:
-                whole = place.clear is None or len(one.audio) - place.played <= 8 * NEAR_MS
+                whole = one is self.last or place.clear is None or len(one.audio) - place.played <= 8 * NEAR_MS
                 self._claim(whole, f"remembered whole, but {played_ms} of {len(one.audio) / 8} ms were played")
                 continue
             self.counts["truncated" if one.kept_ms else "deleted"] += 1

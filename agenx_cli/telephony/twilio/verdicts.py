@@ -24,7 +24,10 @@ class Verdict:
 
 
 _CREDENTIALS = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (or TWILIO_API_KEY and TWILIO_API_SECRET)"
-_NUMBER = "set TWILIO_PHONE_NUMBER (or --from) to a voice number of this account, in E.164: + and the country code, digits only"
+_NUMBER = (
+    "set TWILIO_PHONE_NUMBER (or --from) to a voice number of this account, "
+    "in E.164: + and the country code, digits only"
+)
 _TRIAL = "verify the number under Phone Numbers > Verified Caller IDs in the Twilio console, or upgrade the account"
 _GEO = "enable the country under Voice > Settings > Geo permissions in the Twilio console"
 _DIALED = "check the number: country code and all its digits, as in +34600000000"
@@ -46,7 +49,7 @@ _COUNTRY = Verdict("give_up_country", "calls to this country are not enabled for
 _TOO_MANY = Verdict(
     "slow_down",
     "Twilio's limit of simultaneous calls is reached",
-    "lower --concurrency, or have the account's Primary Customer Profile approved",
+    "wait until a call has ended, or have the account's Primary Customer Profile approved",
 )
 
 CODES: Mapping[int, Verdict] = {

@@ -93,6 +93,8 @@ HUNG_UP = (Disposition.NOT_INTERESTED, Disposition.INTERRUPTED)
 UNDER_WAY = open_attempt(begun=True, known=True)
 UNHEARD_OF = open_attempt(begun=True, known=False)
 NOT_BEGUN = open_attempt(begun=False, known=False)
+UNANSWERED = (Disposition.INTERRUPTED, Disposition.NO_ANSWER)
+"""The second when the restart took longer than the callee's telephone rang."""
 BOOKED = (Disposition.MEETING_BOOKED,)
 POINTS = (
     Point("intent committed, fence not passed", doom="admitted", calls=0, left=NOT_BEGUN, up_to_ms=0),
@@ -104,8 +106,8 @@ POINTS = (
         left=UNHEARD_OF,
         up_to_ms=0,
     ),
-    Point("accepted, answer unread", when=accepted, faults=(HOLD, RING, LATE), left=UNHEARD_OF),
-    Point("ringing", when=ringing, faults=(RING,), left=UNDER_WAY),
+    Point("accepted, answer unread", when=accepted, faults=(HOLD, RING, LATE), ends=UNANSWERED, left=UNHEARD_OF),
+    Point("ringing", when=ringing, faults=(RING,), ends=UNANSWERED, left=UNDER_WAY),
     Point("talking", when=talking, left=UNDER_WAY),
     Point("hold committed", "interested", "held", ends=BOOKED, meetings=1, left=meetings_left("held", 0), up_to_ms=0),
     Point("before the .ics", "interested", "before_ics", ends=BOOKED, meetings=1, left=meetings_left("booked", 0)),

@@ -9,7 +9,8 @@ from agenx_cli.core.attempt import Disposition
 from tests.faults.outside import World
 
 BRIEF = {"kind": "call.hang_up", "seconds": 0.5}
-LOST_ANSWERS = ("create.reset", "create.error", "create.truncated", "create.hold")
+LOST_ANSWERS = ("create.reset", "create.hold", "create.error", "create.truncated")
+"""A reset connection, 12 s of silence, 500, half a JSON; the call was accepted all the same."""
 
 
 async def dial_with(world: World, kind: str) -> tuple[str, str]:
@@ -28,9 +29,10 @@ async def dial_with(world: World, kind: str) -> tuple[str, str]:
 
 
 @pytest.mark.timeout(300)
-async def test_a_call_whose_answer_is_lost_is_adopted_and_never_placed_again(world):
-    ended = await asyncio.gather(*(dial_with(world, kind) for kind in LOST_ANSWERS))
-    print(f"\n{len(ended)} lost answers (reset, 500, half a JSON, 12 s of silence): {len(ended)} calls, 0 rung twice")
+@pytest.mark.parametrize("kinds", [LOST_ANSWERS[:2], pytest.param(LOST_ANSWERS, marks=pytest.mark.long)], ids=len)
+async def test_a_call_whose_answer_is_lost_is_adopted_and_never_placed_again(world, kinds):
+    ended = await asyncio.gather(*(dial_with(world, kind) for kind in kinds))
+    print(f"\n{len(ended)} answers lost ({', '.join(kinds)}): {len(ended)} calls, 0 rung twice")
     assert {ending for _, ending in ended} == {Disposition.HUNG_UP}
 
 
@@ -46,9 +48,9 @@ class Refusal:
 REFUSALS = (
     Refusal("401", 4, "TWILIO_AUTH_TOKEN", env={"TWILIO_AUTH_TOKEN": "0" * 32}),
     Refusal("429", 6, "Twilio", {"kind": "create.too_many", "times": 0}),
+    Refusal("400 our number", 6, "TWILIO_PHONE_NUMBER", {"kind": "create.refuse", "code": 21212}),
     Refusal("400 country", 6, "countr", {"kind": "create.refuse", "code": 21215}),
     Refusal("400 number", 6, "number", {"kind": "create.refuse", "code": 21211}),
-    Refusal("400 our number", 6, "TWILIO_PHONE_NUMBER", {"kind": "create.refuse", "code": 21212}),
 )
 
 
@@ -67,9 +69,10 @@ async def refused(world: World, refusal: Refusal) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_a_dial_that_the_carrier_refuses_ends_with_its_own_exit_code_and_fix(world):
-    await asyncio.gather(*(refused(world, refusal) for refusal in REFUSALS))
-    print(f"\n{len(REFUSALS)} refusals: 0 calls at the carrier, {len(REFUSALS)} with fix and exit code")
+@pytest.mark.parametrize("refusals", [REFUSALS[:3], pytest.param(REFUSALS, marks=pytest.mark.long)], ids=len)
+async def test_a_dial_that_the_carrier_refuses_ends_with_its_own_exit_code_and_fix(world, refusals):
+    await asyncio.gather(*(refused(world, refusal) for refusal in refusals))
+    print(f"\n{len(refusals)} refusals: 0 calls at the carrier, {len(refusals)} with fix and exit code")
 
 
 @pytest.mark.timeout(300)

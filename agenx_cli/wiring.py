@@ -29,6 +29,7 @@ from agenx_cli.ports import Assignment, Calendar, Carrier, Clock, Tunnel, VoiceM
 from agenx_cli.settings import Settings
 from agenx_cli.store.records import WorkerRecord
 from agenx_cli.store.store import Store, open_store
+from agenx_cli.tunnel import reachable
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _local_calendar(settings: Settings) -> Calendar:
 def _ngrok(settings: Settings) -> Tunnel:
     from agenx_cli.tunnel import NgrokTunnel
 
-    return NgrokTunnel(authtoken=settings.ngrok_authtoken, url=settings.ngrok_url)
+    return NgrokTunnel(authtoken=settings.ngrok_authtoken, url=settings.ngrok_url, host=settings.host)
 
 
 def _fixed(settings: Settings) -> Tunnel:
@@ -200,7 +201,7 @@ async def _reachable(settings: Settings, app: FastAPI, stack: contextlib.AsyncEx
     bound = server.bind(settings.host, settings.port)
     port = await stack.enter_async_context(server.serving(app, bound))
     if settings.public_url is None and settings.carrier_on_loopback:
-        return f"http://127.0.0.1:{port}"
+        return f"http://{reachable(settings.host)}:{port}"
     tunnel = TUNNELS["fixed" if settings.public_url else "ngrok"](settings)
     stack.push_async_callback(tunnel.close)
     origin = (await tunnel.open(port)).rstrip("/")

@@ -196,7 +196,7 @@ class _Routes:
         return Response(status_code=204)
 
     async def after(self, request: Request, attempt_uid: str, body: Body) -> Response:
-        """What follows a stream that asked for more: nothing, the call is over."""
+        """Where a document that names an ``action`` goes on. Ours name none (docs/decisions/0009); the call is ended."""
         self._form(request, body)
         logger.info("stream.after", extra={"attempt": attempt_uid})
         return _xml(twiml.hangup_document())

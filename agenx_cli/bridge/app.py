@@ -40,7 +40,7 @@ class Door:
     clock: Clock
     owner: str
     inbound: Assignment | None = None
-    new_uid: Callable[[], str] = lambda: secrets.token_hex(16)
+    new_uid: Callable[[], str] = lambda: secrets.token_hex(10)
 
 
 def public_app(desk: Desk, door: Door) -> FastAPI:
@@ -196,7 +196,7 @@ class _Routes:
         return Response(status_code=204)
 
     async def after(self, request: Request, attempt_uid: str, body: Body) -> Response:
-        """Where a document that names an ``action`` goes on. Ours name none (docs/decisions/0009); the call is ended."""
+        """Where a document with an ``action`` goes on. Ours have none (docs/decisions/0009): the call ends."""
         self._form(request, body)
         logger.info("stream.after", extra={"attempt": attempt_uid})
         return _xml(twiml.hangup_document())

@@ -90,6 +90,8 @@ class Spoken:
 
 def _line(utterance_id: str, utterance: Utterance, heard_ms: int) -> Line:
     text = heard_text(utterance.text, heard_ms, utterance.total_ms)
+    if heard_ms < utterance.total_ms:
+        text = f"{text} {CUT}".lstrip()
     return Line(utterance_id, "assistant", text, utterance.at_ms, heard_ms)
 
 

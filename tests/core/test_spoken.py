@@ -40,7 +40,7 @@ def test_a_line_is_settled_once():
 
 
 def test_a_line_of_which_a_part_was_heard_says_how_much():
-    assert said("uno dos tres cuatro").settle("u", 500) == Line("u", "assistant", "uno dos", 500, 500)
+    assert said("uno dos tres cuatro").settle("u", 500) == Line("u", "assistant", "uno dos —", 500, 500)
 
 
 def test_text_that_comes_after_the_line_was_settled_makes_it_anew():
@@ -65,7 +65,7 @@ def test_what_never_had_a_sound_can_be_forgotten():
     [
         ("uno dos tres", 1000, 1000, "uno dos tres"),
         ("uno dos tres ", 1001, 1000, "uno dos tres"),
-        ("uno dos tres", 999, 1000, "uno dos"),
+        ("uno dos tres", 999, 1000, "uno dos —"),
         ("uno dos tres", 500, 1000, "uno"),
         ("uno dos tres", 100, 1000, ""),
         ("uno dos tres", 0, 1000, ""),

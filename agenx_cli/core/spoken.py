@@ -7,9 +7,8 @@ from agenx_cli.core.playout import BYTES_PER_MS
 from agenx_cli.core.signals import Line
 
 SENTENCE = re.compile(r"[^.!?…]*[.!?…]+\s*|[^.!?…]+$")
-
-
 CUT = "—"
+"""Ends a line that was not heard to its end."""
 
 
 @dataclass(slots=True)

@@ -113,17 +113,18 @@ class _Place(ast.NodeTransformer):
 
 
 def mutants(module: str) -> list[Mutant]:
-    """Every mutant of a module, in the order of its source. Decorators are left alone."""
+    """Every mutant of a module, in the order of its source. Decorators and annotations are left alone."""
     source = (Path(CORE) / f"{module}.py").read_text("utf-8")
     found = []
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
-    hidden = {
-        id(node) for owner in ast.walk(tree) for root in getattr(owner, "decorator_list", ()) for node in ast.walk(root)
-    }
-    decorators = {number for number, node in enumerate(ast.walk(tree)) if id(node) in hidden}
+    roots = [root for owner in ast.walk(tree) for root in getattr(owner, "decorator_list", ())]
+    roots += [owner.annotation for owner in ast.walk(tree) if getattr(owner, "annotation", None)]
+    roots += [owner.returns for owner in ast.walk(tree) if getattr(owner, "returns", None)]
+    hidden = {id(node) for root in roots for node in ast.walk(root)}
+    skipped = {number for number, node in enumerate(ast.walk(tree)) if id(node) in hidden}
     for number, node in enumerate(ast.walk(tree)):
-        for n in range(0 if number in decorators else len(list(_changes(node)))):
+        for n in range(0 if number in skipped else len(list(_changes(node)))):
             copied = ast.parse(source)
             twin = next(node for at, node in enumerate(ast.walk(copied)) if at == number)
             what, new = list(_changes(twin))[n]

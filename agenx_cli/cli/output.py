@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Mode = Literal["text", "json", "jsonl"]
 _CODES = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "bold": 1, "dim": 2}
 _CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127, *range(128, 160), 8238, 8294, 8295, 8296))
+_ESCAPED = {code: f"\\u{code:04x}" for code in _CONTROL if code >= 127}
 _WIDTH = 80
 
 
@@ -88,9 +89,9 @@ class Output:
     def document(self, value: Any) -> None:
         """The command's one JSON document. A line in jsonl; nothing in text."""
         if self.mode == "json":
-            self._print(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2) + "\n")
+            self._print(_json(value, indent=2) + "\n")
         elif self.mode == "jsonl":
-            self._print(json.dumps(value, default=_jsonable, ensure_ascii=False) + "\n")
+            self._print(_json(value) + "\n")
 
     def event(self, name: str, **fields: Any) -> None:
         """Something that happens now: a line of jsonl, at once. Nothing in the other modes."""
@@ -277,6 +278,11 @@ def _split_styles(text: str) -> list[tuple[str, bool]]:
 
     codes = "|".join(str(code) for code in (0, *_CODES.values()))
     return [(piece, index % 2 == 1) for index, piece in enumerate(re.split(rf"(\x1b\[(?:{codes})m)", text))]
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON in which no character is left that a terminal would obey: those are escaped."""
+    return json.dumps(value, default=_jsonable, ensure_ascii=False, indent=indent).translate(_ESCAPED)
 
 
 def _jsonable(value: Any) -> Any:

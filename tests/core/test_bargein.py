@@ -50,6 +50,7 @@ def test_200_ms_of_quiet_resume():
 
 def test_the_quiet_is_counted_anew_after_every_voiced_frame():
     assert heard("VVVV" + "-" * 9 + "V" + "-" * 9) == [(60, HOLD)]
+    assert heard("VVVV" + "-" * 9 + "V" + "-" * 10) == [(60, HOLD), (460, RESUME)]
 
 
 def test_a_hold_of_more_than_900_ms_yields():

@@ -85,7 +85,7 @@ def test_a_short_sound_holds_and_then_the_speech_goes_on_with_nothing_missing_an
     world.voiced = False
     world.run(6000)
     assert not world.of(s.ClearPlayout)
-    assert [m.name for m in world.of(s.Measured) if m.name == "resumed"] == ["resumed"]
+    assert [m for m in world.of(s.Measured) if m.name == "resumed"] == [s.Measured("resumed", 1)]
     assert bytes(b for b in world.line.heard if b != 0xFF) == World.samples(3000).replace(b"\xff", b"")
     assert bytes(world.line.heard) == World.samples(3000)
 
@@ -780,7 +780,23 @@ def test_after_a_noise_that_the_model_does_not_hear_the_assistant_goes_on():
     world.run(100)
     assert quiet + 1480 <= world.moments(s.AskReply)[1] <= quiet + 1520
     assert world.of(s.AskReply)[1].instructions is None
+    world.reply("r2", text="Como decía.", audio_ms=300)
+    world.run(3000)
+    assert len(world.of(s.AskReply)) == 2
+
+
+def test_a_turn_that_nobody_announced_after_a_noise_is_answered_once():
+    world = talking()
+    world.reply(audio_ms=5000)
     world.run(1000)
+    world.voiced = True
+    world.run(700)
+    world.voiced = False
+    world.run(500)
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.AskReply)) == 2
+    world.reply("r2", text="Entiendo.", audio_ms=300)
+    world.run(3000)
     assert len(world.of(s.AskReply)) == 2
 
 
@@ -880,6 +896,16 @@ def test_what_comes_of_a_stopped_reply_is_taken_back_at_its_end():
     assert sorted(c.item_id for c in world.of(s.Forget)) == ["u2", "u3"]
     world.tell(s.ReplyEnded("r1", "cancelled"))
     assert len(world.of(s.Forget)) == 2
+
+
+def test_an_utterance_that_had_only_text_when_it_was_stopped_is_taken_back():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.ReplyText("r1", "u1", "aún sin sonido"))
+    world.voiced = True
+    world.run(700)
+    world.tell(s.ReplyEnded("r1", "cancelled"))
+    assert [c.item_id for c in world.of(s.Forget)] == ["u1"]
 
 
 def test_a_goodbye_that_was_spoken_over_by_a_turn_without_end_is_still_the_end():
@@ -1024,6 +1050,18 @@ def test_a_turn_that_is_committed_after_the_last_word_brings_no_reply():
     world.run(700)
     assert len(world.of(s.AskReply)) == 1
     assert world.of(s.HangUp)
+
+
+def test_a_wish_that_waits_is_dropped_with_the_last_word():
+    world = talking()
+    world.tell(s.ReplyStarted("r1"))
+    world.tell(s.TurnCommitted("t2"))
+    world.tell(s.ReplyAudio("r1", "u1", World.samples(200)))
+    world.tell(s.ReplyText("r1", "u1", "Adiós."))
+    world.tell(s.ReplyEnded("r1", "completed", tool_calls=(END,)))
+    world.run(1100)
+    assert len(world.of(s.AskReply)) == 1
+    assert world.conversation.ending == Ending("goodbye", "assistant")
 
 
 def test_end_call_is_refused_while_the_callee_speaks():

@@ -73,6 +73,14 @@ def test_audio_leaves_in_chunks_of_60_ms_until_200_ms_are_ahead():
     assert bytes(room.line.heard) == samples(2000)
 
 
+def test_200_ms_ahead_are_enough_and_199_are_not():
+    playout = Playout()
+    playout.add("u", samples(2000))
+    assert len([c for c in playout.due(0) if isinstance(c, Play)]) == 4
+    assert playout.due(40) == []
+    assert len(playout.due(41)) == 1
+
+
 def test_each_chunk_says_when_it_will_be_heard():
     room = Room()
     room.run(100)

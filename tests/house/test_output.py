@@ -159,3 +159,10 @@ def test_on_a_terminal_only_yes_is_yes():
 def test_what_has_no_json_form_is_a_mistake_of_ours():
     with pytest.raises(TypeError):
         printed("json")[0].document({"x": object()})
+
+
+def test_json_escapes_what_a_terminal_would_obey():
+    stdout = io.StringIO()
+    Output("jsonl", stdout=stdout, stderr=io.StringIO()).document({"words": "a\x9b2Jb\u202ec\x1bd"})
+    assert not set("\x9b\u202e\x1b") & set(stdout.getvalue())
+    assert json.loads(stdout.getvalue()) == {"words": "a\x9b2Jb\u202ec\x1bd"}

@@ -43,6 +43,13 @@ def test_a_line_of_which_a_part_was_heard_says_how_much():
     assert said("uno dos tres cuatro").settle("u", 500) == Line("u", "assistant", "uno dos —", 500, 500)
 
 
+def test_what_was_never_heard_is_no_line_and_stays_none():
+    spoken = said("nunca")
+    assert spoken.settle("u", 0) is None
+    assert spoken.open() == []
+    assert spoken.settle("u") is None
+
+
 def test_text_that_comes_after_the_line_was_settled_makes_it_anew():
     spoken = said("Muy")
     spoken.settle("u")

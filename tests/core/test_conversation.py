@@ -891,11 +891,12 @@ def test_what_comes_of_a_stopped_reply_is_taken_back_at_its_end():
     world.tell(s.ReplyAudio("r1", "u1", World.samples(100)))
     world.tell(s.ReplyAudio("r1", "u2", World.samples(100)))
     world.tell(s.ReplyText("r1", "u3", "tarde"))
+    world.tell(s.ReplyAudio("r1", "u4", World.samples(100)))
     assert not world.of(s.Forget)
     world.tell(s.ReplyEnded("r1", "cancelled"))
-    assert sorted(c.item_id for c in world.of(s.Forget)) == ["u2", "u3"]
+    assert sorted(c.item_id for c in world.of(s.Forget)) == ["u2", "u3", "u4"]
     world.tell(s.ReplyEnded("r1", "cancelled"))
-    assert len(world.of(s.Forget)) == 2
+    assert len(world.of(s.Forget)) == 3
 
 
 def test_an_utterance_that_had_only_text_when_it_was_stopped_is_taken_back():
@@ -1050,6 +1051,19 @@ def test_a_turn_that_is_committed_after_the_last_word_brings_no_reply():
     world.run(700)
     assert len(world.of(s.AskReply)) == 1
     assert world.of(s.HangUp)
+
+
+def test_a_short_turn_that_ends_in_the_goodbye_stops_the_end():
+    world = talking()
+    world.reply("r1", text="Adiós.", audio_ms=1500, calls=[END])
+    world.run(300)
+    world.voiced = True
+    world.run(160)
+    world.voiced = False
+    world.tell(s.TurnCommitted("t2"))
+    assert len(world.of(s.AskReply)) == 2
+    world.run(2500)
+    assert world.conversation.ending is None
 
 
 def test_a_wish_that_waits_is_dropped_with_the_last_word():

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from agenx_cli.bridge import server
 from agenx_cli.bridge.app import Door, public_app
 from agenx_cli.bridge.desk import Desk, Outside
+from agenx_cli.bridge.recorder import assemble_left
 from agenx_cli.bridge.tools import repair
 from agenx_cli.clock import RehearsalClock, SystemClock, system_zone
 from agenx_cli.control import Order
@@ -165,7 +166,11 @@ async def working(
             owner,
             rehearsal=settings.carrier_on_loopback,
             told=desk.progressed,
-            repairs=[lambda: repair(store, calendar, clock.now())],
+            apart=desk.apart,
+            repairs=[
+                lambda: repair(store, calendar, clock.now()),
+                lambda: assemble_left(settings.home / "recordings"),
+            ],
         )
         desk.changed = engine.changed
         door = Door(settings.need_twilio().auth_token, store, clock, owner, inbound)

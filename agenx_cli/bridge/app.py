@@ -18,6 +18,7 @@ from fastapi.requests import HTTPConnection
 from agenx_cli.bridge.desk import Desk
 from agenx_cli.bridge.sockets import CallSocket
 from agenx_cli.core.attempt import MachineVerdict
+from agenx_cli.core.limits import time_limit_s
 from agenx_cli.errors import AgenxError, RemoteProtocolError, StoreError
 from agenx_cli.ports import Assignment, Clock
 from agenx_cli.store.records import NewInbound
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 NONCE_MAX = 64
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "BAJA", "ALTO", "PARAR"})
-TIME_LIMIT_SLACK_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Routes:
             owner=door.owner,
             variables=assignment.variables,
             record=assignment.record,
-            time_limit_s=assignment.playbook.limits.max_call + TIME_LIMIT_SLACK_S,
+            time_limit_s=time_limit_s(assignment.playbook.limits.max_call),
         )
         now = door.clock.now()
         try:

@@ -23,7 +23,7 @@ from agenx_cli.bridge.tools import Toolbox
 from agenx_cli.core import signals
 from agenx_cli.core.attempt import AnsweredBy, CallEvent, StreamStarted
 from agenx_cli.core.conversation import Conversation
-from agenx_cli.core.cost import PriceTable, price_call
+from agenx_cli.core.cost import PriceTable, price_apart, price_call
 from agenx_cli.core.lead import region_of
 from agenx_cli.core.playbook import (
     Playbook,
@@ -195,6 +195,11 @@ class Desk:
         if cost is not None:
             store, now = self._outside.store, self._outside.clock.now()
             self.journal.note(lambda: store.attempts.finish(attempt.uid, Figures(cost_carrier_usd=cost), now))
+
+    def apart(self, attempt: Attempt) -> float:
+        """USD that the carrier bills for an attempt outside of the price that stands in the call's own record."""
+        region = region_of(attempt.phone) if attempt.outbound else None
+        return price_apart(attempt.duration_s or 0, region, self._outside.prices, amd=attempt.outbound)
 
     # --- a stream
 

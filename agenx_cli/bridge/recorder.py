@@ -139,6 +139,14 @@ class _Spool:
             self._file.close()
 
 
+def assemble_left(folder: Path) -> int:
+    """Make the recordings whose process died before it could; how many. Raises StoreError."""
+    left = sorted(folder.glob("*.callee.part"))
+    for part in left:
+        assemble(part.with_name(part.name.removesuffix(".callee.part")))
+    return len(left)
+
+
 def assemble(path: Path) -> Path:
     """Make the WAV at ``path`` from the parts that a recorder left beside it. Raises StoreError.
 

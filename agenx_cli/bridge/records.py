@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agenx_cli.bridge.journal import Journal
-from agenx_cli.core.attempt import CallEvent, ConversationEnded, StreamEnded
+from agenx_cli.core.attempt import AnsweredBy, CallEvent, ConversationEnded, MachineVerdict, StreamEnded
 from agenx_cli.core.conversation import Conversation
 from agenx_cli.core.cost import PriceTable, price_reply, price_transcription
 from agenx_cli.core.signals import Line, Measured, Used
@@ -53,6 +53,8 @@ class CallRecord:
         """A figure about the call."""
         if figure.name == "first_word_ms":
             self._first_word_ms = figure.value
+        elif figure.name == "verdict_ignored":
+            self._fold(MachineVerdict(AnsweredBy.HUMAN), "verdict:overruled")
         elif figure.name == "fault":
             self._fault = figure.detail
             logger.warning("call.fault", extra={"attempt": self.attempt_uid, "code": figure.detail})

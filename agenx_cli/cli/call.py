@@ -161,6 +161,7 @@ def _dry_run(out: "Output", settings: "Settings", wanted: "Wanted") -> int:
     from agenx_cli.bridge.documents import plan
     from agenx_cli.clock import SystemClock
     from agenx_cli.core.lead import mask
+    from agenx_cli.core.limits import time_limit_s
     from agenx_cli.core.playbook import render_instructions
     from agenx_cli.ports import DialRequest
     from agenx_cli.telephony.twilio.dial import dial_form
@@ -175,7 +176,7 @@ def _dry_run(out: "Output", settings: "Settings", wanted: "Wanted") -> int:
         status_url=planned.status_url,
         amd_url=planned.amd_url,
         ring_s=limits.ring,
-        time_limit_s=limits.max_call + 30,
+        time_limit_s=time_limit_s(limits.max_call),
     )
     url = f"{settings.twilio_api_url}/2010-04-01/Accounts/AC{HIDDEN}/Calls.json"
     form = [(name, value) for name, value in dial_form(request) if name != "Twiml"]

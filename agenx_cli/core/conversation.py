@@ -513,7 +513,7 @@ class Conversation:
 
     def _on_end_requested(self, event: signals.EndRequested) -> None:
         """With a goodbye if there can be one; one that is being said already is enough, and is final."""
-        if not event.polite or not self._ready:
+        if not event.polite:
             self._hang_up(Ending(event.reason, "operator"))
         elif self._closing is not None:
             self._closing.may_cancel = False

@@ -9,7 +9,7 @@ audio (reasoning) are billed as text; the record of a cancelled reply is billed 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import ceil, isfinite
 from typing import Any
@@ -95,6 +95,12 @@ def carrier_cost(seconds: float, price: CarrierPrice, *, amd: bool = False, stre
     minutes = ceil(max(0.0, seconds) / 60)
     each = price.minute + (price.stream_minute if stream else 0.0)
     return minutes * each + (price.amd if amd and minutes else 0.0)
+
+
+def price_apart(seconds: float, region: str | None, prices: PriceTable, *, amd: bool = False) -> float:
+    """USD that the carrier bills beside the call itself: its media stream and who-answered detection; 0 if unknown."""
+    price = prices.outbound.get(region) if region else None
+    return 0.0 if price is None else carrier_cost(seconds, replace(price, minute=0.0), amd=amd, stream=True)
 
 
 def price_reply(usage: Mapping[str, Any], model: str, prices: PriceTable) -> float | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenx_cli.bridge.recorder import LONGEST_MS, SPOOL_BYTES, Recorder, assemble
+from agenx_cli.bridge.recorder import LONGEST_MS, SPOOL_BYTES, Recorder, assemble, assemble_left
 from agenx_cli.errors import StoreError
 
 SILENT = 0
@@ -188,3 +188,16 @@ def test_a_recording_that_cannot_be_written_keeps_its_parts_until_it_can(tmp_pat
     path.rmdir()
     left, _ = read(recorder.close())
     assert left == linear(b"\x10" * 160)
+
+
+def test_recordings_of_a_process_that_died_are_made_at_the_next_start(tmp_path):
+    for name in ("one", "two"):
+        recorder = Recorder(tmp_path / f"{name}.wav")
+        recorder.callee(0, b"\x10" * 160 * 300)
+        recorder.assistant(0, b"\x20" * 160 * 300)
+        for spool in (recorder._left, recorder._right):
+            spool.close()
+    assert assemble_left(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.wav", "two.wav"]
+    assert assemble_left(tmp_path) == 0
+    assert assemble_left(tmp_path / "none") == 0

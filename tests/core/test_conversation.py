@@ -1133,9 +1133,19 @@ def test_an_operators_goodbye_takes_the_place_of_one_for_silence():
     world.reply("r2", text="Adiós.", audio_ms=100)
     world.run(900)
     assert world.conversation.ending == Ending("silent", "assistant")
+
+
+def test_a_goodbye_asked_for_before_the_model_is_there_waits_for_it_but_not_for_long():
     world = World()
     world.tell(s.EndRequested("drain", polite=True))
-    assert world.conversation.ending == Ending("drain", "operator")
+    world.run(600)
+    assert world.conversation.ending is None
+    world.ready()
+    assert "goodbye" in world.of(s.AskReply)[0].instructions
+    world = World()
+    world.tell(s.EndRequested("drain", polite=True))
+    world.run(10_100)
+    assert world.conversation.ending == Ending("drain", "assistant")
 
 
 def test_a_goodbye_at_the_time_limit_that_was_interrupted_is_said_again():

@@ -12,6 +12,7 @@ from agenx_cli.core.cost import (
     ReplyPrice,
     TranscriptionPrice,
     carrier_cost,
+    price_apart,
     price_call,
     price_reply,
     price_transcription,
@@ -143,3 +144,11 @@ def test_what_is_not_in_the_table_is_unknown():
 
 def test_a_call_to_a_known_region_is_priced_with_its_stream():
     assert price_call(61, "US", TABLE, amd=True) == pytest.approx(2 * 0.0184 + 0.0075)
+
+
+def test_what_is_billed_apart_is_the_stream_and_the_detection():
+    price = CarrierPrice(minute=0.5, stream_minute=0.25, amd=0.125)
+    prices = PriceTable(date(2026, 11, 22), {}, {}, {"US": price})
+    assert price_apart(61, "US", prices, amd=True) == 2 * 0.25 + 0.125
+    assert price_apart(61, "ES", prices) == 0.0
+    assert price_apart(61, None, prices) == 0.0

@@ -284,6 +284,19 @@ def test_a_mark_of_an_older_run_finishes_its_utterance_but_moves_nothing():
     assert playout.heard_ms("a", 250) == 0
 
 
+def test_each_run_is_measured_by_its_own_marks():
+    playout = Playout()
+    playout.add("a", samples(240))
+    playout.end("a")
+    for command in playout.due(0):
+        if isinstance(command, PutMark):
+            playout.returned(command.name, 240)
+    playout.add("b", samples(2000))
+    marks = [c.name for at in range(1000, 1300, 60) for c in playout.due(at) if isinstance(c, PutMark)]
+    playout.returned(marks[0], 1260)
+    assert playout.heard_ms("b", 1260) == 240
+
+
 def test_what_was_heard_of_each_utterance_is_told_apart():
     room = Room()
     room.say("a", samples(100))

@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: demo test lint format coverage mutants faults bench soak clean help
 .DEFAULT_GOAL := help
@@ -28,7 +28,8 @@ demo: $(READY)  ## one simulated call that ends in a booked meeting (no account 
 	@AGENX_HOME=demo/home $(BIN)/agenx meetings list --simulate
 
 test: $(READY)  ## all tests but the long ones
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -m 'not long and not realtime' -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -m 'realtime and not long'
 
 lint: $(READY)  ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
@@ -47,7 +48,7 @@ coverage: $(READY)  ## each core module and codec: every branch by its own test 
 	@$(BIN)/python benchmarks/own_coverage.py
 
 mutants: $(READY)  ## wrongs put into the call's machines: which do the tests notice?
-	@$(BIN)/python benchmarks/mutate.py --workers $(WORKERS)
+	@$(BIN)/python benchmarks/mutate.py --workers 2
 
 bench: $(READY)  ## what it costs, measured (quiet machine, please)
 	@$(BIN)/python benchmarks/help_time.py

@@ -12,7 +12,7 @@ from icalendar import Calendar
 
 from tests.acceptance.world import LONGEST_S, PERSONAS, RIGHT, ledger_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance import runs
 from tests.acceptance.world import PERSONAS, RIGHT
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_dry_run_opens_no_socket_and_shows_neither_a_secret_nor_a_number(captu
 
 def test_a_server_that_is_interrupted_lets_its_calls_finish_and_reports(captured, ledger):
     serve = captured["serve"]
-    assert serve.code == 130
+    assert serve.code == 0, "drained is done"
     told = {call["carrier_call_id"]: call["disposition"] for call in json.loads(serve.out)["calls"]}
     inbound = [record for record in ledger if record["direction"] == "inbound"]
     assert [told[record["sid"]] for record in inbound] == [RIGHT[record["persona"]] for record in inbound]

@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance import renaming, runs
 from tests.acceptance.world import read_lines
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

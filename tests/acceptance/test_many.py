@@ -10,7 +10,7 @@ from tests.acceptance.world import PERSONAS, RIGHT, simulators, start
 CALLS = 24
 EVERY_S = 0.8
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

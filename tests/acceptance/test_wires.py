@@ -14,7 +14,7 @@ from tests import contracts_twilio
 from tests.acceptance.world import read_lines
 from tests.contracts_openai import check_client_event, check_server_event
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from agenx_cli.settings import load_settings
 from agenx_cli.store.records import Attempt
 from agenx_cli.wiring import any_port, working
 
+pytestmark = pytest.mark.realtime
 WORLD = Path(__file__).with_name("interrupting.py")
 LEFT_MS = 1_000
 NEAR_MS = 100

@@ -130,10 +130,12 @@ async def happenings(desk: Desk, engine: LocalEngine, attempt_uid: str) -> Async
                         yield as_event(happening)
             over.result()
             await desk.left(attempt_uid)
+            late = [news.result()] if news.done() else []
             while not queue.empty():
-                rest = queue.get_nowait()
-                if rest.attempt_uid == attempt_uid:
-                    yield as_event(rest)
+                late.append(queue.get_nowait())
+            for happening in late:
+                if happening.attempt_uid == attempt_uid:
+                    yield as_event(happening)
         finally:
             over.cancel()
             news.cancel()

@@ -34,6 +34,9 @@ from agenx_cli.tunnel import reachable
 
 logger = logging.getLogger(__name__)
 
+LAST_WORK_S = 12.0
+"""A dial that is under way takes 10 s at most, and its answer must be written; nothing else is waited for longer."""
+RESTORE_WITHIN_S = 10.0
 PROBE_TRIES = 5
 PROBE_PAUSE_S = 1.0
 PROBE_TIMEOUT_S = 5.0
@@ -178,7 +181,7 @@ async def working(
         watch(app)
         desk.origin = await _reachable(settings, app, stack)
         await engine.recover()
-        await stack.enter_async_context(_running(engine))
+        await stack.enter_async_context(_running(engine, desk))
         if webhook:
             await stack.enter_async_context(_webhook(settings, store, carrier, clock, desk.origin))
         yield Worker(settings, store, clock, carrier, desk, engine, desk.origin)
@@ -237,7 +240,7 @@ async def probe(origin: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(engine: LocalEngine) -> AsyncIterator[None]:
+async def _running(engine: LocalEngine, desk: Desk) -> AsyncIterator[None]:
     """The engine at work. Its failure ends the block; whatever is live at the end is hung up, however it ends."""
     main = asyncio.current_task()
     running = asyncio.create_task(engine.run())
@@ -250,8 +253,12 @@ async def _running(engine: LocalEngine) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        desk.draining = True
         await engine.hang_up_all("shutdown")
-        await running
+        await asyncio.wait({running}, timeout=LAST_WORK_S)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 @contextlib.asynccontextmanager
@@ -265,6 +272,9 @@ async def _webhook(
         yield
     finally:
         try:
-            await numbers.restore_all(store, carrier)
+            async with asyncio.timeout(RESTORE_WITHIN_S):
+                await numbers.restore_all(store, carrier)
+        except TimeoutError:
+            logger.warning("number.not_restored", extra={"reason": "the carrier did not answer in time"})
         except (CarrierError, StoreError) as error:
             logger.warning("number.not_restored", extra={"reason": error.message})

@@ -176,6 +176,8 @@ class Desk:
         """
         if attempt.over and attempt.uid in self._sessions:
             return
+        if attempt.over:
+            self._assignments.pop(attempt.uid, None)
         if attempt.over and attempt.duration_s is not None and attempt.figures.cost_carrier_usd is None:
             self._price(attempt, attempt.duration_s)
         disposition = attempt.disposition.value if attempt.disposition else None
@@ -227,15 +229,21 @@ class Desk:
             del self._sessions[attempt.uid]
             self._assignments.pop(attempt.uid, None)
             self._on_offer.forget(attempt.uid)
-            await self._tell_end(attempt.uid)
-            session.finished.set()
-            if not self._sessions:
-                self._empty.set()
+            try:
+                await self._tell_end(attempt.uid)
+            finally:
+                session.finished.set()
+                if not self._sessions:
+                    self._empty.set()
 
     async def _tell_end(self, attempt_uid: str) -> None:
         """The session has written all it knows: now the attempt is what it will stay."""
         store = self._outside.store
-        attempt = await self.journal.write(lambda: store.attempts.get(attempt_uid))
+        try:
+            attempt = await self.journal.write(lambda: store.attempts.get(attempt_uid))
+        except StoreError as error:
+            logger.warning("call.end_not_read", extra={"attempt": attempt_uid, "reason": error.message})
+            return
         if attempt is not None:
             self.changed(attempt)
 

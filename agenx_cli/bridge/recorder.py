@@ -11,6 +11,7 @@ that fails ends the recording, never the call.
 """
 
 import audioop
+import logging
 import os
 import wave
 from array import array
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agenx_cli.errors import StoreError
+
+logger = logging.getLogger(__name__)
 
 RATE = 8_000
 SAMPLES_PER_MS = 8
@@ -140,11 +143,16 @@ class _Spool:
 
 
 def assemble_left(folder: Path) -> int:
-    """Make the recordings whose process died before it could; how many. Raises StoreError."""
+    """Make the recordings whose process died before it could; how many that were."""
     left = sorted(folder.glob("*.callee.part"))
+    made = 0
     for part in left:
-        assemble(part.with_name(part.name.removesuffix(".callee.part")))
-    return len(left)
+        try:
+            assemble(part.with_name(part.name.removesuffix(".callee.part")))
+            made += 1
+        except StoreError as error:  # one that cannot be made keeps no other from being made
+            logger.warning("recording.not_made", extra={"reason": error.message})
+    return made
 
 
 def assemble(path: Path) -> Path:

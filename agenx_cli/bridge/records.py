@@ -92,8 +92,10 @@ class CallRecord:
             )
         )
         if conversation.ending is not None:
-            if conversation.ending.by == "trouble" and self._error is None:
+            if conversation.ending.reason == "model_failed" and self._error is None:
                 self._error = f"the voice model failed: {self._fault or 'no answer'}"
+            elif conversation.ending.reason == "stream_lost":
+                self._error = "the carrier's media stream broke off"
             self._fold(ConversationEnded(conversation.ending.reason, conversation.turns > 0), "conversation")
         self._fold(StreamEnded(self._clock.now()), "stream.ended")
 

@@ -92,6 +92,7 @@ def _wanted(
     from agenx_cli.cli.calling import Wanted
     from agenx_cli.cli.state import number_of
     from agenx_cli.core.lead import E164
+    from agenx_cli.core.playbook import render_opening
     from agenx_cli.core.policy import number_reason
     from agenx_cli.intake.playbook_files import find_playbook
     from agenx_cli.ports import Assignment
@@ -105,6 +106,7 @@ def _wanted(
     loaded = playbook_named(settings, playbook)
     given = _variables(variables)
     assignment = Assignment(loaded, given, record or listen is not None)
+    render_opening(loaded, given)  # a variable that is missing or unknown is said before anything is opened
     if record and not settings.simulate:
         check_notice(assignment)
     to = E164(number_of(number, region or loaded.region))

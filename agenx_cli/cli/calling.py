@@ -87,6 +87,8 @@ async def _here(out: Output, wanted: Wanted, worker: Worker, interrupts: Interru
 
     events = happenings(worker.desk, worker.engine, uid)
     last = await _watch(out, wanted, uid, events, interrupts=interrupts, polite=polite, at_once=at_once)
+    if interrupts.stop.is_set():
+        worker.desk.end_all("operator", polite=False)
     await worker.desk.left(uid)
     return _report(out, worker.settings, worker.store, wanted, uid, last=last, interrupts=interrupts)
 

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -236,8 +236,9 @@ class Output:
         try:
             self._stdout.write(text)
             self._stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+        except OSError:  # a closed pipe, or a terminal that is gone
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
 
     def _above(self, text: str) -> None:
         from rich.text import Text
@@ -249,8 +250,9 @@ class Output:
         if self._screen is not None and self._stderr.isatty():
             self._above(self._clean(text, self._stderr))
             return
-        self._stderr.write(self._clean(text, self._stderr) + "\n")
-        self._stderr.flush()
+        with suppress(OSError):  # as above: what nobody can read must not end a call
+            self._stderr.write(self._clean(text, self._stderr) + "\n")
+            self._stderr.flush()
 
 
 def _columns(stream: TextIO) -> int:

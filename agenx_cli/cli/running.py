@@ -42,7 +42,8 @@ def run(main: Callable[[Interrupts], Coroutine[Any, Any, int]]) -> int:
         def arrived(signum: int, _frame: FrameType | None) -> None:
             loop.call_soon_threadsafe(interrupts.arrive, signum)
 
-        before = {signum: signal.signal(signum, arrived) for signum in INTERRUPTED}
+        heard = [signum for signum in INTERRUPTED if signal.getsignal(signum) is not signal.SIG_IGN]  # nohup
+        before = {signum: signal.signal(signum, arrived) for signum in heard}
         try:
             return await main(interrupts)
         except asyncio.CancelledError:

@@ -266,7 +266,7 @@ WEAK_REASONS: dict[str, Disposition] = {
 }
 """Reasons that a machine at the other end would explain as well."""
 
-OPERATORS = frozenset({"operator", "drain"})
+OPERATORS = frozenset({"operator", "drain", "shutdown"})
 """Reasons that say nothing about the callee: somebody on our side ended the conversation."""
 
 _UNANSWERED = {
